@@ -1,0 +1,45 @@
+package fault
+
+import (
+	"encoding/json"
+	"net/http"
+)
+
+// ProblemType is the media type of a Problem (RFC 9457 §3).
+const ProblemType = "application/problem+json"
+
+// Problem is the body that carries a fault over HTTP (RFC 9457). Code, Reason
+// and RequestID are extension members (§3.2). The operator's detail is left out.
+type Problem struct {
+	Type      string `json:"type"` // always "about:blank": the title repeats the code, the reason tells more (§4.2.1)
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail,omitempty"` // the fault's safe message
+	Code      string `json:"code"`
+	Reason    string `json:"reason"`
+	RequestID string `json:"request_id,omitempty"`
+}
+
+// ProblemOf returns what the outside may know of err.
+func ProblemOf(err error, requestID string) Problem {
+	e := From(err)
+	return Problem{
+		Type:      "about:blank",
+		Title:     e.Code.Title(),
+		Status:    e.Code.HTTPStatus(),
+		Detail:    e.Message,
+		Code:      e.Code.String(),
+		Reason:    e.Reason,
+		RequestID: requestID,
+	}
+}
+
+// WriteProblem answers an HTTP request with err. Headers that the caller set
+// before are kept.
+func WriteProblem(w http.ResponseWriter, err error, requestID string) {
+	p := ProblemOf(err, requestID)
+	w.Header().Set("Content-Type", ProblemType)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the connection is gone: nobody is left to tell
+}
