@@ -1,0 +1,72 @@
+package driver
+
+import "slices"
+
+// MaxBody is the largest body a message may have, in bytes. Every engine is set
+// up to take it, with 64 KiB on top for the header.
+const MaxBody = 1 << 20
+
+// A Field is one metadata header of a message.
+type Field struct{ Key, Value string }
+
+// Header is a message's metadata: few fields, each key at most once, compared
+// byte by byte. A slice, because a message has about eight of them and a map
+// would cost more than the rest of a call.
+type Header []Field
+
+// Get returns the value of key, or "".
+func (h Header) Get(key string) string {
+	for i := range h {
+		if h[i].Key == key {
+			return h[i].Value
+		}
+	}
+	return ""
+}
+
+// Set sets key to value, replacing what was there.
+func (h *Header) Set(key, value string) {
+	for i := range *h {
+		if (*h)[i].Key == key {
+			(*h)[i].Value = value
+			return
+		}
+	}
+	*h = append(*h, Field{key, value})
+}
+
+// Del removes key.
+func (h *Header) Del(key string) {
+	*h = slices.DeleteFunc(*h, func(f Field) bool { return f.Key == key })
+}
+
+// Clone returns a copy that shares nothing with h.
+func (h Header) Clone() Header { return slices.Clone(h) }
+
+// A Message is what travels over the bus.
+type Message struct {
+	Header Header
+	Body   []byte
+}
+
+// A Binding says: messages for Service whose header has every field of Match may
+// go to the queue of Instance, with this weight.
+type Binding struct {
+	Service  string            `json:"service"`
+	Instance string            `json:"instance"`
+	Version  string            `json:"version"`
+	Region   string            `json:"region"`
+	Zone     string            `json:"zone"`
+	Match    map[string]string `json:"match,omitempty"`
+	Weight   uint32            `json:"weight"`         // 0: never chosen
+	Salt     string            `json:"salt,omitempty"` // the split's salt, the same in all bindings of a service
+}
+
+// A Zone names one zone of one region.
+type Zone struct {
+	Region string `json:"region"`
+	Zone   string `json:"zone"`
+}
+
+// String returns "region/zone".
+func (z Zone) String() string { return z.Region + "/" + z.Zone }

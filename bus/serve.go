@@ -1,0 +1,97 @@
+package bus
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/hansom-platform/hansom/bus/driver"
+	"github.com/hansom-platform/hansom/fault"
+)
+
+// A Handler answers one request. ctx ends when the request's budget is spent or
+// the server is closed. The reply of a handler that returns nil is never sent.
+type Handler func(ctx context.Context, m *Message) *Message
+
+// Server is an open queue.
+type Server struct {
+	consumer driver.Consumer
+	handler  Handler
+	cancel   context.CancelFunc
+	ctx      context.Context
+	inflight sync.WaitGroup
+}
+
+// Serve opens the queue named instance and answers its messages with h, each in
+// a goroutine of its own. It returns once the queue is open. Messages whose
+// budget is spent or unreadable are dropped.
+func (b *Bus) Serve(ctx context.Context, instance string, h Handler) (*Server, error) {
+	s := &Server{handler: h}
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	c, err := b.driver.Serve(ctx, instance, s.deliver)
+	if err != nil {
+		s.cancel()
+		return nil, err
+	}
+	s.consumer = c
+	return s, nil
+}
+
+func (s *Server) deliver(m *Message, r driver.Replier) {
+	deadline, ok := deadlineOf(m.Header)
+	if !ok || s.ctx.Err() != nil {
+		return
+	}
+	s.inflight.Add(1)
+	go s.handle(deadline, m, r)
+}
+
+func (s *Server) handle(deadline time.Time, m *Message, r driver.Replier) {
+	defer s.inflight.Done()
+	ctx, cancel := context.WithDeadline(s.ctx, deadline)
+	defer cancel()
+	if ctx.Err() != nil {
+		return
+	}
+	if reply := s.handler(ctx, m); reply != nil {
+		_ = r.Reply(reply) // the caller's own budget covers a reply that cannot be sent
+	}
+}
+
+// deadlineOf turns the budget a message carries into a deadline on this
+// machine's clock. Only time on the way is not counted.
+func deadlineOf(h Header) (time.Time, bool) {
+	ms, err := strconv.ParseInt(h.Get(HeaderBudget), 10, 64)
+	if err != nil || ms <= 0 {
+		return time.Time{}, false
+	}
+	return time.Now().Add(time.Duration(ms) * time.Millisecond), true
+}
+
+// Drain takes no new messages and returns when all that were delivered are
+// answered, or with Timeout when ctx ends first; then Close the server.
+func (s *Server) Drain(ctx context.Context) error {
+	if err := s.consumer.Drain(ctx); err != nil {
+		return err
+	}
+	done := make(chan struct{})
+	go func() {
+		s.inflight.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fault.Wrap(ctx.Err(), fault.Timeout, "bus.drain", "requests are still being handled")
+	}
+}
+
+// Close removes the queue and cancels the handlers that still run. It is idempotent.
+func (s *Server) Close() error {
+	err := s.consumer.Close()
+	s.cancel()
+	s.inflight.Wait()
+	return err
+}

@@ -1,0 +1,53 @@
+package bus
+
+import "github.com/hansom-platform/hansom/bus/driver"
+
+// The types of the driver interface that users of the bus meet too.
+type (
+	Message      = driver.Message
+	Header       = driver.Header
+	Field        = driver.Field
+	Binding      = driver.Binding
+	Zone         = driver.Zone
+	Subscription = driver.Subscription
+	Event        = driver.Event
+	EventHandler = driver.EventHandler
+	DeadLetter   = driver.DeadLetter
+)
+
+// Limits and cohorts. See package driver.
+const (
+	MaxBody  = driver.MaxBody
+	Cohorts  = driver.Cohorts
+	NoCohort = driver.NoCohort
+)
+
+// Metadata header names and their values. See package driver.
+const (
+	HeaderService     = driver.HeaderService
+	HeaderEndpoint    = driver.HeaderEndpoint
+	HeaderFrom        = driver.HeaderFrom
+	HeaderSession     = driver.HeaderSession
+	HeaderToken       = driver.HeaderToken
+	HeaderBudget      = driver.HeaderBudget
+	HeaderCohort      = driver.HeaderCohort
+	HeaderOverlay     = driver.HeaderOverlay
+	HeaderAttempt     = driver.HeaderAttempt
+	HeaderType        = driver.HeaderType
+	HeaderServedBy    = driver.HeaderServedBy
+	HeaderContentType = driver.HeaderContentType
+	HeaderTraceParent = driver.HeaderTraceParent
+	HeaderTraceState  = driver.HeaderTraceState
+
+	TypeRequest   = driver.TypeRequest
+	TypeReply     = driver.TypeReply
+	TypeError     = driver.TypeError
+	TypeEvent     = driver.TypeEvent
+	TypeHeartbeat = driver.TypeHeartbeat
+
+	ContentProtobuf = driver.ContentProtobuf
+	ContentJSON     = driver.ContentJSON
+)
+
+// CohortOf returns the cohort that h carries, or NoCohort.
+func CohortOf(h Header) int { return driver.CohortOf(h) }
