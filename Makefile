@@ -1,0 +1,111 @@
+# Every target that checks something has the target that mends it beside it: lint / fmt, generate-check / generate.
+
+MODULE := github.com/hansom-platform/hansom
+
+# A build's version is its commit's time, so that versions sort by time. Outside a git checkout it is the time of the build
+# (SOURCE_DATE_EPOCH where that is set).
+NOW := $(if $(SOURCE_DATE_EPOCH),--date=@$(SOURCE_DATE_EPOCH))
+VERSION := $(or \
+	$(shell TZ=UTC git log -1 --format=%cd --date=format-local:%Y%m%d%H%M%S 2>/dev/null),\
+	$(shell date -u $(NOW) +%Y%m%d%H%M%S))
+LDFLAGS := -s -w -X $(MODULE)/app.BuildVersion=$(VERSION)
+
+# Nested modules (bench, tools) are not part of ./... and their files are formatted all the same.
+GO_FILES = $(shell find . -name '*.go' -not -path './.*' -not -path '*/node_modules/*' -not -path './data/*')
+
+TEST_FLAGS ?=
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+.PHONY: help
+help: ## show this list
+	@echo 'Hansom: make <target>'
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "  ARGS='...' is passed to 'hansom up', TEST_FLAGS='...' to 'go test'."
+
+.PHONY: up
+up: build ## build, then run the whole platform with its demo city (Ctrl-C stops it)
+	@exec bin/hansom up $(ARGS)
+
+.PHONY: build
+build: ## build bin/hansom
+	CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '$(LDFLAGS)' -o bin/hansom ./cmd/hansom
+
+.PHONY: deps
+deps: ## install what the tests need and this machine lacks (a C compiler for the race detector)
+	@deploy/deps/debian.sh
+
+.PHONY: test
+test: deps check-format ## check format, vet, then run every test with the race detector
+	go vet ./...
+	CGO_ENABLED=1 go test -race -timeout 10m $(TEST_FLAGS) ./...
+
+.PHONY: test-short
+test-short: ## run the tests that need neither the race detector nor long runs
+	go test -short -timeout 5m $(TEST_FLAGS) ./...
+
+.PHONY: check-format
+check-format:
+	@unformatted="$$(gofmt -l $(GO_FILES))"; \
+	if [ -n "$$unformatted" ]; then \
+		printf 'not formatted by gofmt (mend with: make fmt):\n%s\n' "$$unformatted" >&2; \
+		exit 1; \
+	fi
+
+.PHONY: bench
+bench: ## measure the platform against bare NATS and gRPC on this machine
+	cd bench && go run . $(ARGS)
+
+.PHONY: lint
+lint: .tools/bin/golangci-lint .tools/bin/buf ## look for bugs in Go code and faults in .proto contracts (mend format with: make fmt)
+	.tools/bin/golangci-lint run ./...
+	@if [ -f bench/go.mod ]; then set -x; cd bench && ../.tools/bin/golangci-lint run --config ../.golangci.yml ./...; fi
+	.tools/bin/buf lint
+	.tools/bin/buf format --exit-code --diff
+
+.PHONY: fmt
+fmt: .tools/bin/buf ## format Go code and .proto contracts
+	gofmt -w $(GO_FILES)
+	.tools/bin/buf format -w
+
+.PHONY: generate
+generate: .tools/bin/buf ## generate Go code from the .proto contracts
+	tools/generate.sh write
+
+.PHONY: generate-check
+generate-check: .tools/bin/buf ## fail if the generated code is not what make generate makes
+	tools/generate.sh check
+
+.PHONY: tools
+tools: .tools/bin/buf .tools/bin/golangci-lint .tools/bin/benchstat ## build the pinned tools into .tools/bin
+
+.PHONY: clean
+clean: ## remove what was built (the data folder stays)
+	rm -rf bin .tools
+
+# Each tool is pinned by a go.mod of its own and rebuilt when that, or the Go release, changes.
+.tools/bin/buf: PIN := tools/buf
+.tools/bin/buf: tools/buf/go.mod tools/buf/go.sum
+.tools/bin/golangci-lint: PIN := tools/lint
+.tools/bin/golangci-lint: tools/lint/go.mod tools/lint/go.sum
+.tools/bin/benchstat: PIN := tools/perf
+.tools/bin/benchstat: tools/perf/go.mod tools/perf/go.sum
+
+.tools/bin/%: .tools/go-version
+	@echo 'building $(@F)$(if $(findstring lint,$@), (the first time takes minutes))'
+	@mkdir -p $(@D)
+	@cd $(PIN) && GOBIN='$(CURDIR)/.tools/bin' go install -buildvcs=false tool
+	@touch $@
+
+.tools/go-version: FORCE
+	@mkdir -p $(@D)
+	@go env GOVERSION | cmp -s - $@ || go env GOVERSION > $@
+
+.PHONY: FORCE
+FORCE:
