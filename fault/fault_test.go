@@ -83,3 +83,16 @@ func TestWrapKeepsTheCause(t *testing.T) {
 		t.Errorf("Error() = %q, want the cause in it for operators", err.Error())
 	}
 }
+
+func TestProblemUnderAnotherStatus(t *testing.T) {
+	w := httptest.NewRecorder()
+	err := fault.New(fault.BadRequest, "gateway.too_large", "the body is too large")
+	fault.ProblemOf(err, "").WithStatus(413).Write(w)
+	var p fault.Problem
+	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
+		t.Fatalf("body is not JSON: %v: %s", err, w.Body)
+	}
+	if w.Code != 413 || p.Status != 413 || p.Title != "Request Entity Too Large" || p.Code != "BAD_REQUEST" {
+		t.Errorf("got status %d and %+v, want 413 in both, its title, and the fault's own code", w.Code, p)
+	}
+}

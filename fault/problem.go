@@ -34,12 +34,23 @@ func ProblemOf(err error, requestID string) Problem {
 	}
 }
 
-// WriteProblem answers an HTTP request with err. Headers that the caller set
+// WithStatus returns the problem under a more telling status than its code has,
+// such as 413 or 415 for a bad request.
+func (p Problem) WithStatus(status int) Problem {
+	p.Status, p.Title = status, http.StatusText(status)
+	return p
+}
+
+// Write answers an HTTP request with the problem. Headers that the caller set
 // before are kept.
-func WriteProblem(w http.ResponseWriter, err error, requestID string) {
-	p := ProblemOf(err, requestID)
+func (p Problem) Write(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", ProblemType)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // the connection is gone: nobody is left to tell
+}
+
+// WriteProblem answers an HTTP request with what the outside may know of err.
+func WriteProblem(w http.ResponseWriter, err error, requestID string) {
+	ProblemOf(err, requestID).Write(w)
 }
