@@ -63,3 +63,7 @@ func checkTopic(topic string, wildcard bool) error {
 	}
 	return nil
 }
+
+// Dropped counts the events that an ephemeral subscription lost because its
+// handler was too slow.
+func (s *Subscriber) Dropped() int { return s.consumer.Dropped() }

@@ -129,4 +129,7 @@ type Consumer interface {
 	Drain(ctx context.Context) error
 	// Close stops at once. It is idempotent and may follow Drain.
 	Close() error
+	// Dropped counts the events that an ephemeral subscription lost because its
+	// handler was too slow.
+	Dropped() int
 }

@@ -1,0 +1,143 @@
+package natsbus
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/hansom-platform/hansom/bus/driver"
+)
+
+// engine is an embedded NATS server that can be restarted on its address and data.
+type engine struct {
+	tb      testing.TB
+	options server.Options
+	memory  bool // connect in process instead of by TCP
+
+	mu     sync.Mutex
+	server *server.Server
+	cables map[driver.Bus]*cable
+}
+
+func startEngine(tb testing.TB) *engine {
+	tb.Helper()
+	e := &engine{tb: tb, cables: map[driver.Bus]*cable{}, options: server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT,
+		Username: "hansom", Password: "secret",
+		JetStream: true, StoreDir: tb.TempDir(),
+		MaxPayload: 2 << 20, NoSigs: true, NoLog: true,
+	}}
+	if err := e.start(); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(e.stop)
+	return e
+}
+
+func (e *engine) start() error {
+	options := e.options
+	s, err := server.NewServer(&options)
+	if err != nil {
+		return err
+	}
+	s.Start()
+	if !s.ReadyForConnections(10 * time.Second) {
+		return errors.New("NATS did not start within 10 s")
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.server = s
+	e.options.Port = s.Addr().(*net.TCPAddr).Port
+	return nil
+}
+
+func (e *engine) current() *server.Server {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.server
+}
+
+func (e *engine) stop() {
+	s := e.current()
+	s.Shutdown()
+	s.WaitForShutdown()
+}
+
+func (e *engine) Restart(context.Context) error {
+	e.stop()
+	return e.start()
+}
+
+// InProcessConn connects to whichever server runs now.
+func (e *engine) InProcessConn() (net.Conn, error) { return e.current().InProcessConn() }
+
+func (e *engine) url() string {
+	s := e.current()
+	return "nats://hansom:secret@" + s.Addr().String()
+}
+
+func (e *engine) config(z driver.Zone) Config {
+	c := Config{URL: e.url(), Zone: z, Name: e.tb.Name()}
+	if e.memory {
+		c.InProcess = e
+	}
+	return c
+}
+
+func (e *engine) Open(ctx context.Context, z driver.Zone) (driver.Bus, error) {
+	config := e.config(z)
+	line := &cable{}
+	if !e.memory {
+		config.Options = []nats.Option{nats.SetCustomDialer(line)}
+	}
+	b, err := Open(ctx, config)
+	if err == nil {
+		e.mu.Lock()
+		e.cables[b] = line
+		e.mu.Unlock()
+	}
+	return b, err
+}
+
+// Abandon cuts b's socket without a word, as the death of its process would.
+func (e *engine) Abandon(b driver.Bus) {
+	e.mu.Lock()
+	line := e.cables[b]
+	e.mu.Unlock()
+	line.cut()
+}
+
+// cable is a dialer whose connections can be cut for good.
+type cable struct {
+	mu    sync.Mutex
+	conns []net.Conn
+	dead  bool
+}
+
+func (l *cable) Dial(network, address string) (net.Conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dead {
+		return nil, errors.New("the process is dead")
+	}
+	c, err := net.DialTimeout(network, address, 2*time.Second)
+	if err == nil {
+		l.conns = append(l.conns, c)
+	}
+	return c, err
+}
+
+func (l *cable) cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dead = true
+	for _, c := range l.conns {
+		_ = c.Close()
+	}
+}

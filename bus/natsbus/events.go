@@ -1,0 +1,177 @@
+package natsbus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hansom-platform/hansom/bus/driver"
+	"github.com/hansom-platform/hansom/fault"
+)
+
+// What an ephemeral subscription may hold for a slow handler before it loses events.
+const (
+	pendingEvents = 8192
+	pendingBytes  = 16 << 20
+)
+
+// streams makes the two streams when they are first needed.
+type streams struct {
+	mu    sync.Mutex
+	ready bool
+}
+
+// openStreams makes sure that both streams exist.
+func (c *conn) openStreams(ctx context.Context) error {
+	c.streams.mu.Lock()
+	defer c.streams.mu.Unlock()
+	if c.streams.ready {
+		return nil
+	}
+	replicas := max(c.config.Replicas, 1)
+	for _, config := range []jetstream.StreamConfig{{
+		Name:        streamEvents,
+		Description: "Hansom: events, until every group has them",
+		Subjects:    []string{prefixTopic + ">"},
+		Retention:   jetstream.InterestPolicy,
+		MaxAge:      keptEvents,
+		Replicas:    replicas,
+	}, {
+		Name:              streamDead,
+		Description:       "Hansom: events that a group gave up",
+		Subjects:          []string{prefixDead + ">"},
+		MaxMsgsPerSubject: keptDead,
+		AllowDirect:       true,
+		Replicas:          replicas,
+	}} {
+		if err := c.openStream(ctx, config); err != nil {
+			return engineError(err, "open the stream "+config.Name)
+		}
+	}
+	c.streams.ready = true
+	return nil
+}
+
+func (c *conn) openStream(ctx context.Context, config jetstream.StreamConfig) error {
+	_, err := c.js.Stream(ctx, config.Name)
+	if !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return err
+	}
+	_, err = c.js.CreateOrUpdateStream(ctx, config)
+	return err
+}
+
+// Publish implements driver.Bus. The stream captures every topic, and its
+// acknowledgement means that all groups have the event.
+func (c *conn) Publish(ctx context.Context, topic string, m *driver.Message) error {
+	return c.store(ctx, topicSubject(topic), m)
+}
+
+// store publishes m to a subject that a stream captures and waits for the stream's word.
+func (c *conn) store(ctx context.Context, subject string, m *driver.Message) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if err := c.openStreams(ctx); err != nil {
+		return err
+	}
+	for {
+		msg, err := c.exchange(ctx, subject, m)
+		switch {
+		case isDisconnected(err):
+			if err := c.awaitConnection(ctx, err); err != nil {
+				return err
+			}
+		case err != nil:
+			return err
+		case isNobody(msg):
+			return fault.New(fault.Unavailable, "bus.engine", "the stream %s does not take messages", streamEvents)
+		default:
+			return stored(msg)
+		}
+	}
+}
+
+// stored reads a stream's acknowledgement.
+func stored(msg *nats.Msg) error {
+	var ack struct {
+		Stream string `json:"stream"`
+		Error  *struct {
+			Description string `json:"description"`
+		} `json:"error"`
+	}
+	if err := json.Unmarshal(msg.Data, &ack); err != nil {
+		return fault.Wrap(err, fault.Unavailable, "bus.engine", "the stream's acknowledgement cannot be read")
+	}
+	if ack.Error != nil {
+		return fault.New(fault.Unavailable, "bus.engine", "the bus could not store the event").WithDetail("%s", ack.Error.Description)
+	}
+	return nil
+}
+
+// Subscribe implements driver.Bus.
+func (c *conn) Subscribe(ctx context.Context, s driver.Subscription, h driver.EventHandler) (driver.Consumer, error) {
+	if s.Group != "" {
+		return c.join(ctx, s, h)
+	}
+	return c.listen(ctx, s.Topic, h)
+}
+
+// listen opens an ephemeral subscription.
+func (c *conn) listen(ctx context.Context, topic string, h driver.EventHandler) (driver.Consumer, error) {
+	life, cancel := context.WithCancel(c.ctx)
+	s, err := c.subscribe(ctx, topicSubject(topic), "", func(msg *nats.Msg) {
+		if e, ok := c.readEvent(msg.Subject, msg.Data); ok {
+			_ = h(life, e) // ephemeral events are not redelivered
+		}
+	})
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	s.cancel = cancel
+	return s, nil
+}
+
+func (c *conn) readEvent(subject string, payload []byte) (*driver.Event, bool) {
+	e := &driver.Event{Topic: strings.TrimPrefix(subject, prefixTopic), Message: new(driver.Message), Attempt: 1}
+	if err := parseMessage(payload, e.Message); err != nil {
+		c.log.Warn("unreadable event dropped", "topic", e.Topic, "error", err)
+		return nil, false
+	}
+	return e, true
+}
+
+// DeadLetters implements driver.Bus.
+func (c *conn) DeadLetters(ctx context.Context, group string, limit int) ([]driver.DeadLetter, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if err := c.openStreams(ctx); err != nil {
+		return nil, err
+	}
+	stream, err := c.js.Stream(ctx, streamDead)
+	if err != nil {
+		return nil, engineError(err, "list dead letters")
+	}
+	var all []driver.DeadLetter
+	for next := uint64(1); len(all) < limit; {
+		raw, err := stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(deadSubject(group)))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			break
+		}
+		if err != nil {
+			return nil, engineError(err, "list dead letters")
+		}
+		next = raw.Sequence + 1
+		d, err := readDeadLetter(raw)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, d)
+	}
+	return all, nil
+}

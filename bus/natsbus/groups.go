@@ -1,0 +1,240 @@
+package natsbus
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hansom-platform/hansom/bus/driver"
+	"github.com/hansom-platform/hansom/fault"
+)
+
+// Defaults of driver.Subscription.
+const (
+	defaultMaxDeliver = 5
+	defaultAckWait    = 30 * time.Second
+	defaultRetryDelay = 200 * time.Millisecond
+	maxRetryDelay     = 10 * time.Minute
+	pullRetry         = 500 * time.Millisecond
+	pullExpiry        = 30 * time.Second
+)
+
+// member is one durable subscription: Concurrency workers, each of which asks the
+// group's consumer for one event at a time, so that nothing is held back by a
+// member that is busy or dies.
+type member struct {
+	conn     *conn
+	s        driver.Subscription
+	h        driver.EventHandler
+	consumer jetstream.Consumer
+	life     context.Context // of handlers
+	cancel   context.CancelFunc
+	intake   context.Context // ends when no more events are taken
+	stop     context.CancelFunc
+	workers  sync.WaitGroup
+}
+
+// join makes this connection a member of the group, which begins with its first.
+func (c *conn) join(ctx context.Context, s driver.Subscription, h driver.EventHandler) (driver.Consumer, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if err := c.openStreams(ctx); err != nil {
+		return nil, err
+	}
+	m := &member{conn: c, s: withDefaults(s), h: h}
+	var err error
+	m.consumer, err = c.js.CreateOrUpdateConsumer(ctx, streamEvents, jetstream.ConsumerConfig{
+		Durable:       consumerName(s.Group, s.Topic),
+		Description:   "group " + s.Group,
+		FilterSubject: topicSubject(s.Topic),
+		DeliverPolicy: jetstream.DeliverNewPolicy,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       m.s.AckWait,
+		MaxDeliver:    -1, // counted by members, who know the reason
+	})
+	if err != nil {
+		return nil, engineError(err, "join the group "+s.Group)
+	}
+	m.life, m.cancel = context.WithCancel(c.ctx)
+	m.intake, m.stop = context.WithCancel(m.life)
+	for range m.s.Concurrency {
+		m.workers.Go(m.work)
+	}
+	c.track(m)
+	return m, nil
+}
+
+func withDefaults(s driver.Subscription) driver.Subscription {
+	s.MaxDeliver = cmp.Or(s.MaxDeliver, defaultMaxDeliver)
+	s.AckWait = cmp.Or(s.AckWait, defaultAckWait)
+	s.RetryDelay = cmp.Or(s.RetryDelay, defaultRetryDelay)
+	s.Concurrency = cmp.Or(s.Concurrency, 1)
+	return s
+}
+
+// work takes events until the intake ends, whatever the engine does meanwhile.
+func (m *member) work() {
+	for m.intake.Err() == nil {
+		messages, err := m.consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry))
+		if err == nil {
+			err = m.take(messages)
+			m.release(messages)
+		}
+		if m.intake.Err() != nil {
+			return
+		}
+		m.conn.log.Warn("durable subscription interrupted", "group", m.s.Group, "topic", m.s.Topic, "error", err)
+		select {
+		case <-time.After(pullRetry):
+		case <-m.intake.Done():
+		}
+	}
+}
+
+func (m *member) take(messages jetstream.MessagesContext) error {
+	for {
+		msg, err := messages.Next(jetstream.NextContext(m.intake))
+		if errors.Is(err, jetstream.ErrNoHeartbeat) {
+			continue // the iterator has asked again
+		}
+		if err != nil {
+			return err
+		}
+		m.handle(msg)
+	}
+}
+
+// release gives back the event that may have come after the intake ended.
+func (m *member) release(messages jetstream.MessagesContext) {
+	messages.Drain()
+	for {
+		msg, err := messages.Next(jetstream.NextMaxWait(time.Second))
+		if err != nil {
+			return
+		}
+		_ = msg.Nak()
+	}
+}
+
+func (m *member) handle(msg jetstream.Msg) {
+	attempt := 1
+	if meta, err := msg.Metadata(); err == nil {
+		attempt = int(meta.NumDelivered)
+	}
+	e, ok := m.conn.readEvent(msg.Subject(), msg.Data())
+	if !ok {
+		_ = msg.Term()
+		return
+	}
+	e.Attempt = attempt
+	if attempt > m.s.MaxDeliver {
+		m.bury(msg, e, attempt-1, "no member finished handling it")
+		return
+	}
+	err := m.call(e)
+	switch {
+	case err == nil:
+		m.settle(msg.Ack(), "acknowledge")
+	case m.life.Err() != nil:
+		_ = msg.Nak() // this member is leaving: somebody else's turn
+	case attempt >= m.s.MaxDeliver:
+		m.bury(msg, e, attempt, err.Error())
+	default:
+		m.settle(msg.NakWithDelay(m.delay(attempt)), "hand back")
+	}
+}
+
+func (m *member) call(e *driver.Event) error {
+	ctx, cancel := context.WithTimeout(m.life, m.s.AckWait)
+	defer cancel()
+	own := &driver.Event{Topic: e.Topic, Attempt: e.Attempt, Message: &driver.Message{Header: e.Message.Header.Clone(), Body: e.Message.Body}}
+	return m.h(ctx, own)
+}
+
+// delay before the next delivery: RetryDelay, doubled with every attempt.
+func (m *member) delay(attempt int) time.Duration {
+	return min(m.s.RetryDelay<<min(attempt-1, 20), maxRetryDelay)
+}
+
+// settle notes that the engine could not be told. It redelivers after AckWait.
+func (m *member) settle(err error, what string) {
+	if err != nil {
+		m.conn.log.Warn("durable event could not be settled", "group", m.s.Group, "topic", m.s.Topic, "action", what, "error", err)
+	}
+}
+
+// bury stores the event among the dead letters and then ends its deliveries.
+func (m *member) bury(msg jetstream.Msg, e *driver.Event, attempts int, reason string) {
+	dead := &driver.Message{Body: e.Message.Body, Header: append(driver.Header{
+		{Key: deadGroup, Value: m.s.Group},
+		{Key: deadTopic, Value: e.Topic},
+		{Key: deadReason, Value: reason},
+		{Key: deadAttempts, Value: strconv.Itoa(attempts)},
+		{Key: deadAt, Value: time.Now().UTC().Format(time.RFC3339Nano)},
+	}, e.Message.Header...)}
+	ctx, cancel := context.WithTimeout(m.life, callTimeout)
+	defer cancel()
+	if err := m.conn.store(ctx, deadSubject(m.s.Group), dead); err != nil {
+		m.conn.log.Error("dead letter could not be stored; the event stays in the group", "group", m.s.Group, "topic", e.Topic, "error", err)
+		m.settle(msg.NakWithDelay(m.delay(attempts)), "hand back")
+		return
+	}
+	m.settle(msg.TermWithReason("dead letter"), "end")
+}
+
+func readDeadLetter(raw *jetstream.RawStreamMsg) (driver.DeadLetter, error) {
+	m := new(driver.Message)
+	if err := parseMessage(raw.Data, m); err != nil {
+		return driver.DeadLetter{}, fault.Wrap(err, fault.Unavailable, "bus.engine", "dead letter %d cannot be read", raw.Sequence)
+	}
+	d := driver.DeadLetter{
+		ID:      strconv.FormatUint(raw.Sequence, 10),
+		Group:   m.Header.Get(deadGroup),
+		Topic:   m.Header.Get(deadTopic),
+		Reason:  m.Header.Get(deadReason),
+		At:      raw.Time,
+		Message: m,
+	}
+	d.Attempts, _ = strconv.Atoi(m.Header.Get(deadAttempts))
+	if at, err := time.Parse(time.RFC3339Nano, m.Header.Get(deadAt)); err == nil {
+		d.At = at
+	}
+	for _, key := range []string{deadGroup, deadTopic, deadReason, deadAttempts, deadAt} {
+		m.Header.Del(key)
+	}
+	return d, nil
+}
+
+// Drain implements driver.Consumer: it returns when the events taken are handled.
+func (m *member) Drain(ctx context.Context) error {
+	m.stop()
+	done := make(chan struct{})
+	go func() {
+		m.workers.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		m.conn.untrack(m)
+		m.cancel()
+		return nil
+	case <-ctx.Done():
+		return fault.Wrap(ctx.Err(), fault.Timeout, "bus.drain", "events are still being handled")
+	}
+}
+
+// Close implements driver.Consumer.
+func (m *member) Close() error {
+	m.conn.untrack(m)
+	m.cancel()
+	m.workers.Wait()
+	return nil
+}
+
+// Dropped is 0: a group loses nothing.
+func (m *member) Dropped() int { return 0 }

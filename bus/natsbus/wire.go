@@ -1,0 +1,105 @@
+package natsbus
+
+import (
+	"encoding/binary"
+	"errors"
+	"strings"
+	"unsafe"
+
+	"github.com/hansom-platform/hansom/bus/driver"
+)
+
+// A message on NATS is one payload: the metadata block, then the body.
+//
+//	0x01                               version of the block
+//	uvarint                            bytes of the fields that follow
+//	per field, in the order it was set:
+//	    uvarint, key, uvarint, value   lengths in bytes, then the bytes
+//	body
+//
+// uvarint is the base-128 varint of Protocol Buffers. NATS's own headers are left
+// to NATS. Why the metadata does not travel in them: docs/decisions/0004.
+const blockVersion = 0x01
+
+var errWire = errors.New("not a message of this bus: the metadata block is broken or of another version")
+
+// appendMessage appends the payload of a message to buf.
+func appendMessage(buf []byte, h driver.Header, body []byte) []byte {
+	size := 0
+	for i := range h {
+		size += uvarintLen(len(h[i].Key)) + len(h[i].Key) + uvarintLen(len(h[i].Value)) + len(h[i].Value)
+	}
+	buf = append(buf, blockVersion)
+	buf = binary.AppendUvarint(buf, uint64(size))
+	for i := range h {
+		buf = appendString(buf, h[i].Key)
+		buf = appendString(buf, h[i].Value)
+	}
+	return append(buf, body...)
+}
+
+func appendString(buf []byte, s string) []byte {
+	buf = binary.AppendUvarint(buf, uint64(len(s)))
+	return append(buf, s...)
+}
+
+func uvarintLen(n int) int {
+	size := 1
+	for ; n >= 0x80; n >>= 7 {
+		size++
+	}
+	return size
+}
+
+// parseMessage reads payload into m, which keeps it: the body is a part of it
+// and so are the strings of the header, so payload must not change any more.
+func parseMessage(payload []byte, m *driver.Message) error {
+	if len(payload) == 0 || payload[0] != blockVersion {
+		return errWire
+	}
+	size, n := binary.Uvarint(payload[1:])
+	rest := payload[1+max(n, 0):]
+	if n <= 0 || size > uint64(len(rest)) {
+		return errWire
+	}
+	block, body := rest[:size], rest[size:]
+	fields := unsafe.String(unsafe.SliceData(block), len(block))
+	header := make(driver.Header, 0, 12)
+	for len(fields) > 0 {
+		var f driver.Field
+		var ok bool
+		if f.Key, fields, ok = cutString(fields); !ok {
+			return errWire
+		}
+		if f.Value, fields, ok = cutString(fields); !ok {
+			return errWire
+		}
+		header = append(header, f)
+	}
+	m.Header, m.Body = header, body[:len(body):len(body)]
+	return nil
+}
+
+// cutString cuts a length and as many bytes off the front of s.
+func cutString(s string) (word, rest string, ok bool) {
+	var n uint64
+	for i := 0; i < len(s) && i < binary.MaxVarintLen64; i++ {
+		n |= uint64(s[i]&0x7f) << (7 * i)
+		if s[i] < 0x80 {
+			s = s[i+1:]
+			if n > uint64(len(s)) {
+				return "", "", false
+			}
+			return s[:n], s[n:], true
+		}
+	}
+	return "", "", false
+}
+
+// detach gives m memory of its own where a message is kept for long.
+func detach(m *driver.Message) {
+	for i := range m.Header {
+		m.Header[i].Key = strings.Clone(m.Header[i].Key)
+		m.Header[i].Value = strings.Clone(m.Header[i].Value)
+	}
+}
