@@ -71,7 +71,7 @@ lint: .tools/bin/golangci-lint .tools/bin/buf ## look for bugs in Go code and fa
 
 .PHONY: fmt
 fmt: .tools/bin/buf ## format Go code and .proto contracts
-	gofmt -w $(GO_FILES)
+	@gofmt -l -w $(GO_FILES)
 	.tools/bin/buf format -w
 
 .PHONY: generate
