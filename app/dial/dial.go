@@ -1,0 +1,130 @@
+// Package dial opens the bus and coordination by URL. It holds the one map from
+// a URL's scheme to a driver: a driver that is not listed here does not exist.
+// Package app and programs that run a service of their own import it.
+//
+//	svc := platform.New("core.eta")
+//	platform.Main(svc, dial.Bus)
+//
+// Errors are faults: BadRequest for a URL that cannot be right, Unavailable
+// where the engine does not answer.
+package dial
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/hansom-platform/hansom/bus"
+	busdriver "github.com/hansom-platform/hansom/bus/driver"
+	"github.com/hansom-platform/hansom/bus/natsbus"
+	"github.com/hansom-platform/hansom/coord"
+	coorddriver "github.com/hansom-platform/hansom/coord/driver"
+	"github.com/hansom-platform/hansom/coord/natscoord"
+	"github.com/hansom-platform/hansom/fault"
+)
+
+// The drivers, by scheme.
+var (
+	buses = map[string]func(ctx context.Context, d Dialer, rawURL string, z bus.Zone) (busdriver.Bus, error){
+		"nats": natsBus,
+		"tls":  natsBus,
+	}
+	coords = map[string]func(ctx context.Context, rawURL string) (coorddriver.Coord, error){
+		"nats": natsCoord,
+		"tls":  natsCoord,
+	}
+)
+
+// Dialer says how to connect beside what the URL says. The zero Dialer dials the
+// URL.
+type Dialer struct {
+	Name   string                     // shown by the engine in its list of connections
+	Inside nats.InProcessConnProvider // an embedded server, which the bus reaches without a socket; the URL gives user and password
+	Logger *slog.Logger               // default slog.Default()
+}
+
+// Bus opens the bus at rawURL, routing from zone z. Parameters of the URL that the
+// driver does not know are an error; its region and zone, where given, win over z.
+func Bus(ctx context.Context, rawURL string, z bus.Zone) (*bus.Bus, error) {
+	return Dialer{}.Bus(ctx, rawURL, z)
+}
+
+// Coord opens the coordination engine at rawURL.
+func Coord(ctx context.Context, rawURL string) (*coord.Coord, error) {
+	return Dialer{}.Coord(ctx, rawURL)
+}
+
+// Bus is as the function Bus.
+func (d Dialer) Bus(ctx context.Context, rawURL string, z bus.Zone) (*bus.Bus, error) {
+	open, err := choose(buses, "bus", rawURL)
+	if err != nil {
+		return nil, err
+	}
+	b, err := open(ctx, d, rawURL, z)
+	if err != nil {
+		return nil, err
+	}
+	return bus.New(b), nil
+}
+
+// Coord is as the function Coord.
+func (d Dialer) Coord(ctx context.Context, rawURL string) (*coord.Coord, error) {
+	open, err := choose(coords, "coordination", rawURL)
+	if err != nil {
+		return nil, err
+	}
+	c, err := open(ctx, rawURL)
+	if err != nil {
+		return nil, err
+	}
+	return coord.New(c, coord.Logger(cmp.Or(d.Logger, slog.Default()))), nil
+}
+
+// choose finds the driver of a URL. The URL may hold a password: errors do not show it.
+func choose[T any](drivers map[string]T, what, rawURL string) (T, error) {
+	var none T
+	scheme, _, ok := strings.Cut(rawURL, "://")
+	known := strings.Join(slices.Sorted(maps.Keys(drivers)), ", ")
+	if !ok {
+		return none, fault.New(fault.BadRequest, "dial.bad_url",
+			"the %s URL has no scheme: want one such as nats://user:password@host:4222; there is %s", what, known)
+	}
+	open, ok := drivers[scheme]
+	if !ok {
+		return none, fault.New(fault.BadRequest, "dial.unknown_scheme",
+			"the %s URL has the scheme %q, for which there is no driver; there is %s", what, scheme, known)
+	}
+	return open, nil
+}
+
+func natsBus(ctx context.Context, d Dialer, rawURL string, z bus.Zone) (busdriver.Bus, error) {
+	config, err := natsbus.ParseURL(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	config.Zone.Region = cmp.Or(config.Zone.Region, z.Region)
+	config.Zone.Zone = cmp.Or(config.Zone.Zone, z.Zone)
+	config.Name = cmp.Or(config.Name, d.Name, "hansom bus")
+	config.InProcess = d.Inside
+	config.Logger = d.Logger
+	return natsbus.Open(ctx, config)
+}
+
+func natsCoord(ctx context.Context, rawURL string) (coorddriver.Coord, error) {
+	return natscoord.Open(ctx, rawURL)
+}
+
+// Redacted is rawURL without its password, for messages and logs.
+func Redacted(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return "(unreadable URL)"
+	}
+	return u.Redacted()
+}
