@@ -3,6 +3,7 @@ package arch
 import (
 	"fmt"
 	"go/ast"
+	"go/token"
 	"slices"
 	"strconv"
 	"strings"
@@ -122,8 +123,8 @@ func TestTestsDoNotSleep(t *testing.T) {
 	report(t, checkSleeps(repository(t)))
 }
 
-// checkSleeps finds time.Sleep in tests and test kits. Inside a call of synctest.Test it is how virtual time passes, and
-// takes none.
+// checkSleeps finds time.Sleep in tests and test kits. In a bubble of synctest.Test it is how virtual time passes, and takes
+// none: it may stand within such a call, and in the helpers of a file whose every test makes one.
 func checkSleeps(t *tree) []string {
 	var faults []string
 	for _, f := range t.files {
@@ -131,20 +132,53 @@ func checkSleeps(t *tree) []string {
 			continue
 		}
 		sleep, bubble := f.localName("time")+".Sleep", f.localName("testing/synctest")+".Test"
-		ast.Inspect(f.syntax, func(n ast.Node) bool {
-			switch n := n.(type) {
-			case *ast.CallExpr:
-				return selected(n.Fun) != bubble
-			case *ast.SelectorExpr:
-				if selected(n) == sleep {
-					faults = append(faults, fmt.Sprintf("%s: time.Sleep in a test; await the condition with a deadline,"+
-						" or use testing/synctest", t.fset.Position(n.Pos())))
-				}
+		virtual := f.everyTestSelects(bubble)
+		for _, decl := range f.syntax.Decls {
+			if fn, ok := decl.(*ast.FuncDecl); ok && virtual && !isTest(fn) {
+				continue
 			}
-			return true
-		})
+			for _, at := range selections(decl, sleep, bubble) {
+				faults = append(faults, fmt.Sprintf("%s: time.Sleep in a test; await the condition with a deadline,"+
+					" or use testing/synctest", t.fset.Position(at)))
+			}
+		}
 	}
 	return faults
+}
+
+// selections returns where a name such as "time.Sleep" occurs below a node, leaving out calls of the function except.
+func selections(within ast.Node, name, except string) []token.Pos {
+	var found []token.Pos
+	ast.Inspect(within, func(n ast.Node) bool {
+		if call, ok := n.(*ast.CallExpr); ok && except != "" && selected(call.Fun) == except {
+			return false
+		}
+		if s, ok := n.(*ast.SelectorExpr); ok && selected(s) == name {
+			found = append(found, s.Pos())
+		}
+		return true
+	})
+	return found
+}
+
+func isTest(fn *ast.FuncDecl) bool {
+	return fn.Recv == nil && (strings.HasPrefix(fn.Name.Name, "Test") || strings.HasPrefix(fn.Name.Name, "Benchmark"))
+}
+
+// everyTestSelects says whether f has tests and name occurs in each of them.
+func (f file) everyTestSelects(name string) bool {
+	tests := 0
+	for _, decl := range f.syntax.Decls {
+		fn, ok := decl.(*ast.FuncDecl)
+		if !ok || !isTest(fn) {
+			continue
+		}
+		tests++
+		if len(selections(fn, name, "")) == 0 {
+			return false
+		}
+	}
+	return tests > 0
 }
 
 // localName returns the name by which f knows a package of the standard library; one that no code can use where it does
@@ -175,18 +209,39 @@ func selected(e ast.Expr) string {
 	return x.Name + "." + s.Sel.Name
 }
 
-func TestASleepIsAFault(t *testing.T) {
-	made := example(t, map[string]string{
-		"bus/b.go": "package bus\n\nimport \"time\"\n\nfunc backOff() { time.Sleep(1) }\n",
-		"bus/a_test.go": "package bus\n\nimport (\n\t\"testing/synctest\"\n\t\"time\"\n)\n\n" +
-			"func virtual() { synctest.Test(nil, func() { time.Sleep(1) }) }\n",
-		"bus/b_test.go": "package bus\n\nimport clock \"time\"\n\nvar time struct{ Sleep func(int) }\n\n" +
-			"func real() {\n\ttime.Sleep(1)\n\tclock.Sleep(1)\n}\n",
-	})
-	wantOneFault(t, checkSleeps(made), "bus/b_test.go:9")
+const sleepingHelper = `package bus
 
-	kit := example(t, map[string]string{
-		"bus/drivertest/d.go": "package drivertest\n\nimport \"time\"\n\nfunc wait() { time.Sleep(1) }\n",
-	})
-	wantOneFault(t, checkSleeps(kit), "bus/drivertest/d.go:5")
+import (
+	"testing/synctest"
+	"time"
+)
+
+func slow() { time.Sleep(1) }
+
+func TestVirtual() { synctest.Test(nil, func() { slow(); time.Sleep(1) }) }
+`
+
+func TestASleepIsAFault(t *testing.T) {
+	for _, c := range []struct{ name, path, text, at string }{
+		{"in a test", "bus/b_test.go", "package bus\n\nimport \"time\"\n\nfunc TestReal() { time.Sleep(1) }\n", ":5"},
+		{"in a test kit", "bus/drivertest/d.go", "package drivertest\n\nimport \"time\"\n\nfunc wait() { time.Sleep(1) }\n", ":5"},
+		{"by another name", "bus/b_test.go", "package bus\n\nimport clock \"time\"\n\nfunc wait() { clock.Sleep(1) }\n", ":5"},
+		{"in a helper of a real test", "bus/b_test.go", sleepingHelper + "\nfunc TestReal() { slow() }\n", ":8"},
+		{"in a test beside its bubble", "bus/b_test.go", sleepingHelper +
+			"\nfunc TestBoth() {\n\tsynctest.Test(nil, slow)\n\ttime.Sleep(1)\n}\n", ":14"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			wantOneFault(t, checkSleeps(example(t, map[string]string{c.path: c.text})), c.path+c.at)
+		})
+	}
+}
+
+func TestVirtualSleepsAreAllowed(t *testing.T) {
+	faults := checkSleeps(example(t, map[string]string{
+		"bus/b.go":      "package bus\n\nimport \"time\"\n\nfunc backOff() { time.Sleep(1) }\n",
+		"bus/b_test.go": sleepingHelper,
+	}))
+	if len(faults) > 0 {
+		t.Errorf("want no fault, got %q", faults)
+	}
 }
