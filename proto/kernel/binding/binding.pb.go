@@ -357,9 +357,10 @@ func (x *TrafficResponse) GetServices() []*ServiceTraffic {
 type ServiceTraffic struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Service       string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
-	Split         *Split                 `protobuf:"bytes,2,opt,name=split,proto3" json:"split,omitempty"` // absent: no split
-	Versions      []*VersionTraffic      `protobuf:"bytes,3,rep,name=versions,proto3" json:"versions,omitempty"`
+	Split         *Split                 `protobuf:"bytes,2,opt,name=split,proto3" json:"split,omitempty"`       // absent: no split
+	Versions      []*VersionTraffic      `protobuf:"bytes,3,rep,name=versions,proto3" json:"versions,omitempty"` // of instances without an overlay
 	Warnings      []string               `protobuf:"bytes,4,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Zone          string                 `protobuf:"bytes,5,opt,name=zone,proto3" json:"zone,omitempty"` // where the requests come from that are spoken of: <region>/<zone> of the answering instance
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -420,6 +421,13 @@ func (x *ServiceTraffic) GetWarnings() []string {
 		return x.Warnings
 	}
 	return nil
+}
+
+func (x *ServiceTraffic) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
 }
 
 type VersionTraffic struct {
@@ -718,12 +726,13 @@ const file_kernel_binding_binding_proto_rawDesc = "" +
 	"\x0eTrafficRequest\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\"M\n" +
 	"\x0fTrafficResponse\x12:\n" +
-	"\bservices\x18\x01 \x03(\v2\x1e.kernel.binding.ServiceTrafficR\bservices\"\xaf\x01\n" +
+	"\bservices\x18\x01 \x03(\v2\x1e.kernel.binding.ServiceTrafficR\bservices\"\xc3\x01\n" +
 	"\x0eServiceTraffic\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12+\n" +
 	"\x05split\x18\x02 \x01(\v2\x15.kernel.binding.SplitR\x05split\x12:\n" +
 	"\bversions\x18\x03 \x03(\v2\x1e.kernel.binding.VersionTrafficR\bversions\x12\x1a\n" +
-	"\bwarnings\x18\x04 \x03(\tR\bwarnings\"\xde\x01\n" +
+	"\bwarnings\x18\x04 \x03(\tR\bwarnings\x12\x12\n" +
+	"\x04zone\x18\x05 \x01(\tR\x04zone\"\xde\x01\n" +
 	"\x0eVersionTraffic\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1c\n" +
 	"\tinstances\x18\x02 \x01(\rR\tinstances\x12.\n" +

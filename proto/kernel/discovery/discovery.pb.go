@@ -492,6 +492,70 @@ func (x *Registration) GetMissed() uint32 {
 	return 0
 }
 
+// Listing is what a node below /instances in coord holds. It is written by the
+// discovery instance that the instance is registered through. One that was
+// removed keeps a listing with the reason for a while, so that all who watch
+// tell a removal from a discovery instance that died.
+type Listing struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instance      *Instance              `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	Discovery     string                 `protobuf:"bytes,2,opt,name=discovery,proto3" json:"discovery,omitempty"` // as in Registration
+	Removed       string                 `protobuf:"bytes,3,opt,name=removed,proto3" json:"removed,omitempty"`     // why it was removed; empty while it is listed
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Listing) Reset() {
+	*x = Listing{}
+	mi := &file_kernel_discovery_discovery_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Listing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Listing) ProtoMessage() {}
+
+func (x *Listing) ProtoReflect() protoreflect.Message {
+	mi := &file_kernel_discovery_discovery_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Listing.ProtoReflect.Descriptor instead.
+func (*Listing) Descriptor() ([]byte, []int) {
+	return file_kernel_discovery_discovery_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Listing) GetInstance() *Instance {
+	if x != nil {
+		return x.Instance
+	}
+	return nil
+}
+
+func (x *Listing) GetDiscovery() string {
+	if x != nil {
+		return x.Discovery
+	}
+	return ""
+}
+
+func (x *Listing) GetRemoved() string {
+	if x != nil {
+		return x.Removed
+	}
+	return ""
+}
+
 // InstanceEvent is published on discovery.up and discovery.down.
 type InstanceEvent struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -503,7 +567,7 @@ type InstanceEvent struct {
 
 func (x *InstanceEvent) Reset() {
 	*x = InstanceEvent{}
-	mi := &file_kernel_discovery_discovery_proto_msgTypes[8]
+	mi := &file_kernel_discovery_discovery_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -515,7 +579,7 @@ func (x *InstanceEvent) String() string {
 func (*InstanceEvent) ProtoMessage() {}
 
 func (x *InstanceEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_discovery_discovery_proto_msgTypes[8]
+	mi := &file_kernel_discovery_discovery_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -528,7 +592,7 @@ func (x *InstanceEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstanceEvent.ProtoReflect.Descriptor instead.
 func (*InstanceEvent) Descriptor() ([]byte, []int) {
-	return file_kernel_discovery_discovery_proto_rawDescGZIP(), []int{8}
+	return file_kernel_discovery_discovery_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *InstanceEvent) GetInstance() *Instance {
@@ -559,7 +623,7 @@ type Alive struct {
 
 func (x *Alive) Reset() {
 	*x = Alive{}
-	mi := &file_kernel_discovery_discovery_proto_msgTypes[9]
+	mi := &file_kernel_discovery_discovery_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -571,7 +635,7 @@ func (x *Alive) String() string {
 func (*Alive) ProtoMessage() {}
 
 func (x *Alive) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_discovery_discovery_proto_msgTypes[9]
+	mi := &file_kernel_discovery_discovery_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -584,7 +648,7 @@ func (x *Alive) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alive.ProtoReflect.Descriptor instead.
 func (*Alive) Descriptor() ([]byte, []int) {
-	return file_kernel_discovery_discovery_proto_rawDescGZIP(), []int{9}
+	return file_kernel_discovery_discovery_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Alive) GetInstance() string {
@@ -618,7 +682,7 @@ type Who struct {
 
 func (x *Who) Reset() {
 	*x = Who{}
-	mi := &file_kernel_discovery_discovery_proto_msgTypes[10]
+	mi := &file_kernel_discovery_discovery_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -630,7 +694,7 @@ func (x *Who) String() string {
 func (*Who) ProtoMessage() {}
 
 func (x *Who) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_discovery_discovery_proto_msgTypes[10]
+	mi := &file_kernel_discovery_discovery_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -643,12 +707,59 @@ func (x *Who) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Who.ProtoReflect.Descriptor instead.
 func (*Who) Descriptor() ([]byte, []int) {
-	return file_kernel_discovery_discovery_proto_rawDescGZIP(), []int{10}
+	return file_kernel_discovery_discovery_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Who) GetFrom() string {
 	if x != nil {
 		return x.From
+	}
+	return ""
+}
+
+// Reregister is published on discovery.reregister by a discovery instance that
+// found no other at its start and so cannot know who is running: every instance
+// is to register again at once, with that discovery instance.
+type Reregister struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Discovery     string                 `protobuf:"bytes,1,opt,name=discovery,proto3" json:"discovery,omitempty"` // instance of kernel.discovery to register with
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reregister) Reset() {
+	*x = Reregister{}
+	mi := &file_kernel_discovery_discovery_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reregister) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reregister) ProtoMessage() {}
+
+func (x *Reregister) ProtoReflect() protoreflect.Message {
+	mi := &file_kernel_discovery_discovery_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reregister.ProtoReflect.Descriptor instead.
+func (*Reregister) Descriptor() ([]byte, []int) {
+	return file_kernel_discovery_discovery_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Reregister) GetDiscovery() string {
+	if x != nil {
+		return x.Discovery
 	}
 	return ""
 }
@@ -688,7 +799,11 @@ const file_kernel_discovery_discovery_proto_rawDesc = "" +
 	"\binstance\x18\x01 \x01(\v2\x1a.kernel.discovery.InstanceR\binstance\x12\x1c\n" +
 	"\tdiscovery\x18\x02 \x01(\tR\tdiscovery\x12A\n" +
 	"\x0elast_heartbeat\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\rlastHeartbeat\x12\x16\n" +
-	"\x06missed\x18\x04 \x01(\rR\x06missed\"_\n" +
+	"\x06missed\x18\x04 \x01(\rR\x06missed\"y\n" +
+	"\aListing\x126\n" +
+	"\binstance\x18\x01 \x01(\v2\x1a.kernel.discovery.InstanceR\binstance\x12\x1c\n" +
+	"\tdiscovery\x18\x02 \x01(\tR\tdiscovery\x12\x18\n" +
+	"\aremoved\x18\x03 \x01(\tR\aremoved\"_\n" +
 	"\rInstanceEvent\x126\n" +
 	"\binstance\x18\x01 \x01(\v2\x1a.kernel.discovery.InstanceR\binstance\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"O\n" +
@@ -697,7 +812,10 @@ const file_kernel_discovery_discovery_proto_rawDesc = "" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12\x12\n" +
 	"\x04zone\x18\x03 \x01(\tR\x04zone\"\x19\n" +
 	"\x03Who\x12\x12\n" +
-	"\x04from\x18\x01 \x01(\tR\x04from2\xe8\x02\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\"*\n" +
+	"\n" +
+	"Reregister\x12\x1c\n" +
+	"\tdiscovery\x18\x01 \x01(\tR\tdiscovery2\xe8\x02\n" +
 	"\tDiscovery\x12h\n" +
 	"\bRegister\x12!.kernel.discovery.RegisterRequest\x1a\".kernel.discovery.RegisterResponse\"\x15\xd2\xda\x18\x0e\n" +
 	"\aSERVICE\x10\n" +
@@ -721,7 +839,7 @@ func file_kernel_discovery_discovery_proto_rawDescGZIP() []byte {
 	return file_kernel_discovery_discovery_proto_rawDescData
 }
 
-var file_kernel_discovery_discovery_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_kernel_discovery_discovery_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_kernel_discovery_discovery_proto_goTypes = []any{
 	(*Instance)(nil),              // 0: kernel.discovery.Instance
 	(*RegisterRequest)(nil),       // 1: kernel.discovery.RegisterRequest
@@ -731,33 +849,36 @@ var file_kernel_discovery_discovery_proto_goTypes = []any{
 	(*InstancesRequest)(nil),      // 5: kernel.discovery.InstancesRequest
 	(*InstancesResponse)(nil),     // 6: kernel.discovery.InstancesResponse
 	(*Registration)(nil),          // 7: kernel.discovery.Registration
-	(*InstanceEvent)(nil),         // 8: kernel.discovery.InstanceEvent
-	(*Alive)(nil),                 // 9: kernel.discovery.Alive
-	(*Who)(nil),                   // 10: kernel.discovery.Who
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
-	(*hansom.EndpointSchema)(nil), // 12: hansom.EndpointSchema
-	(*durationpb.Duration)(nil),   // 13: google.protobuf.Duration
+	(*Listing)(nil),               // 8: kernel.discovery.Listing
+	(*InstanceEvent)(nil),         // 9: kernel.discovery.InstanceEvent
+	(*Alive)(nil),                 // 10: kernel.discovery.Alive
+	(*Who)(nil),                   // 11: kernel.discovery.Who
+	(*Reregister)(nil),            // 12: kernel.discovery.Reregister
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*hansom.EndpointSchema)(nil), // 14: hansom.EndpointSchema
+	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
 }
 var file_kernel_discovery_discovery_proto_depIdxs = []int32{
-	11, // 0: kernel.discovery.Instance.started:type_name -> google.protobuf.Timestamp
-	12, // 1: kernel.discovery.Instance.endpoints:type_name -> hansom.EndpointSchema
+	13, // 0: kernel.discovery.Instance.started:type_name -> google.protobuf.Timestamp
+	14, // 1: kernel.discovery.Instance.endpoints:type_name -> hansom.EndpointSchema
 	0,  // 2: kernel.discovery.RegisterRequest.instance:type_name -> kernel.discovery.Instance
-	13, // 3: kernel.discovery.RegisterResponse.heartbeat_interval:type_name -> google.protobuf.Duration
+	15, // 3: kernel.discovery.RegisterResponse.heartbeat_interval:type_name -> google.protobuf.Duration
 	7,  // 4: kernel.discovery.InstancesResponse.registrations:type_name -> kernel.discovery.Registration
 	0,  // 5: kernel.discovery.Registration.instance:type_name -> kernel.discovery.Instance
-	11, // 6: kernel.discovery.Registration.last_heartbeat:type_name -> google.protobuf.Timestamp
-	0,  // 7: kernel.discovery.InstanceEvent.instance:type_name -> kernel.discovery.Instance
-	1,  // 8: kernel.discovery.Discovery.Register:input_type -> kernel.discovery.RegisterRequest
-	3,  // 9: kernel.discovery.Discovery.Deregister:input_type -> kernel.discovery.DeregisterRequest
-	5,  // 10: kernel.discovery.Discovery.Instances:input_type -> kernel.discovery.InstancesRequest
-	2,  // 11: kernel.discovery.Discovery.Register:output_type -> kernel.discovery.RegisterResponse
-	4,  // 12: kernel.discovery.Discovery.Deregister:output_type -> kernel.discovery.DeregisterResponse
-	6,  // 13: kernel.discovery.Discovery.Instances:output_type -> kernel.discovery.InstancesResponse
-	11, // [11:14] is the sub-list for method output_type
-	8,  // [8:11] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	13, // 6: kernel.discovery.Registration.last_heartbeat:type_name -> google.protobuf.Timestamp
+	0,  // 7: kernel.discovery.Listing.instance:type_name -> kernel.discovery.Instance
+	0,  // 8: kernel.discovery.InstanceEvent.instance:type_name -> kernel.discovery.Instance
+	1,  // 9: kernel.discovery.Discovery.Register:input_type -> kernel.discovery.RegisterRequest
+	3,  // 10: kernel.discovery.Discovery.Deregister:input_type -> kernel.discovery.DeregisterRequest
+	5,  // 11: kernel.discovery.Discovery.Instances:input_type -> kernel.discovery.InstancesRequest
+	2,  // 12: kernel.discovery.Discovery.Register:output_type -> kernel.discovery.RegisterResponse
+	4,  // 13: kernel.discovery.Discovery.Deregister:output_type -> kernel.discovery.DeregisterResponse
+	6,  // 14: kernel.discovery.Discovery.Instances:output_type -> kernel.discovery.InstancesResponse
+	12, // [12:15] is the sub-list for method output_type
+	9,  // [9:12] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_kernel_discovery_discovery_proto_init() }
@@ -771,7 +892,7 @@ func file_kernel_discovery_discovery_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kernel_discovery_discovery_proto_rawDesc), len(file_kernel_discovery_discovery_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
