@@ -202,4 +202,3 @@ func (s *Session) abandon(ctx context.Context, p string) error {
 	s.discard(p)
 	return opError("unlock", path.Dir(p), err)
 }
-

@@ -14,9 +14,9 @@ type EventKind uint8
 
 // The kinds of events.
 const (
-	NodePut       EventKind = iota // the node exists and is as told
-	NodeDeleted                    // the path holds no node; Data is empty
-	SnapshotDone                   // all that existed when the watch began has been told
+	NodePut      EventKind = iota // the node exists and is as told
+	NodeDeleted                   // the path holds no node; Data is empty
+	SnapshotDone                  // all that existed when the watch began has been told
 )
 
 // String returns "put", "deleted" or "snapshot-done".
