@@ -42,7 +42,10 @@ func readSettings(getenv func(string) string) (s settings, err error) {
 	if s.sampler, err = readSampler(getenv); err != nil {
 		return settings{}, err
 	}
-	return s, checkValues(getenv)
+	if err := checkValues(getenv); err != nil {
+		return settings{}, err
+	}
+	return s, nil
 }
 
 func readExporters(getenv func(string) string) ([]string, error) {

@@ -18,7 +18,6 @@ const (
 	defaultHops = 2048
 	firstHops   = 16   // room that a ring starts with; it doubles until it is full
 	maxRings    = 1024 // endpoints and sides with rings of their own; the rest share one
-	maxLabels   = 512  // labels a ring shares before it begins a new set
 )
 
 // HopRecord is one side of one call, as the instance that made or handled it saw

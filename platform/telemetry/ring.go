@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"hash/maphash"
 	"strings"
 	"sync"
 
@@ -29,15 +30,19 @@ type label struct {
 	code, reason            string
 }
 
+// sharedLabels is how many different labels a ring keeps at hand.
+const sharedLabels = 64
+
+var seed = maphash.MakeSeed()
+
 // ring keeps the last hops of one endpoint, side and outcome.
 type ring struct {
 	limit int
 
 	mu     sync.Mutex
 	hops   []hop
-	next   int // where the next one goes once hops is full
-	last   *label
-	labels map[label]*label
+	next   int                  // where the next one goes once hops is full
+	labels [sharedLabels]*label // by hash; a newcomer takes the place of what was there
 }
 
 func (r *ring) record(h *HopRecord) {
@@ -70,30 +75,19 @@ func (r *ring) append(h hop) {
 	r.hops = append(r.hops, h)
 }
 
-// share returns the label of h that other hops have too.
+// share returns the label of h, the same one that the hops before had if it was
+// among the ring's latest.
 func (r *ring) share(h *HopRecord) *label {
+	hash := maphash.String(seed, h.Instance) + maphash.String(seed, h.From) + maphash.String(seed, h.Reason)
+	slot := &r.labels[hash%sharedLabels]
 	key := label{h.Service, h.Endpoint, h.Instance, h.Version, h.Zone, h.From, h.Overlay, h.Code, h.Reason}
-	if r.last != nil && *r.last == key {
-		return r.last
+	if *slot == nil || **slot != key {
+		*slot = &label{
+			clone(h.Service), clone(h.Endpoint), clone(h.Instance), clone(h.Version), clone(h.Zone),
+			clone(h.From), clone(h.Overlay), clone(h.Code), clone(h.Reason),
+		}
 	}
-	l := r.labels[key]
-	if l == nil {
-		l = r.newLabel(key)
-	}
-	r.last = l
-	return l
-}
-
-func (r *ring) newLabel(key label) *label {
-	if r.labels == nil || len(r.labels) >= maxLabels {
-		r.labels = make(map[label]*label)
-	}
-	l := &label{
-		clone(key.service), clone(key.endpoint), clone(key.instance), clone(key.version), clone(key.zone),
-		clone(key.from), clone(key.overlay), clone(key.code), clone(key.reason),
-	}
-	r.labels[*l] = l
-	return l
+	return *slot
 }
 
 // clone keeps a header's value without the message that it is part of.
