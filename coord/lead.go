@@ -2,6 +2,7 @@ package coord
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/hansom-platform/hansom/fault"
@@ -11,8 +12,8 @@ import (
 // is elected, with a context that ends when leadership is lost and a
 // fencing token greater than that of every earlier leader. When fn returns, for
 // whatever reason, leadership is given up and Lead campaigns again, after a growing
-// pause if fn failed. It goes on through the engine's absence and returns when ctx ends, with nil, or at
-// once with BadRequest for a bad name.
+// pause if fn failed. It goes on through the engine's absence and returns nil when
+// ctx ends, or BadRequest at once for a bad name.
 //
 // fn must return soon after its context ends: Lead waits for it, so that one
 // process never runs it twice at a time. Another process may already lead by
@@ -21,26 +22,29 @@ func (c *Coord) Lead(ctx context.Context, name, id string, fn func(ctx context.C
 	if err := checkName("leadership", name); err != nil {
 		return err
 	}
-	const shortest = 50 * time.Millisecond
-	pause := shortest
+	pause := shortestPause
 	for ctx.Err() == nil {
+		began := time.Now()
 		err := c.term(ctx, name, id, fn)
-		if err == nil {
-			pause = shortest
-			continue
-		}
 		if ctx.Err() != nil {
 			break
 		}
-		if fault.Is(err, fault.BadRequest) {
-			return err
+		if err == nil || time.Since(began) > c.leadTTL {
+			pause = shortestPause
 		}
-		c.log.WarnContext(ctx, "leadership term failed; campaigning again", "leadership", name, "id", id, "pause", pause, "error", err)
+		if err != nil {
+			c.log.WarnContext(ctx, "leadership term failed; campaigning again",
+				"leadership", name, "id", id, "pause", pause, "error", err)
+		}
 		sleep(ctx, pause)
 		pause = min(2*pause, c.leadTTL)
 	}
 	return nil
 }
+
+// shortestPause is the pause between two terms, so that a function that returns
+// at once does not keep the engine busy.
+const shortestPause = 50 * time.Millisecond
 
 // term is one campaign and, if it was won, one call of fn.
 func (c *Coord) term(ctx context.Context, name, id string, fn func(context.Context, uint64) error) error {
@@ -51,20 +55,22 @@ func (c *Coord) term(ctx context.Context, name, id string, fn func(context.Conte
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.leadTTL)
 		defer cancel()
-		s.Close(ctx)
+		_ = s.Close(ctx) // the engine closes it at the end of its ttl otherwise
 	}()
-	lock, err := s.acquire(ctx, leadersRoot+"/"+name, []byte(id))
+	lock, err := s.acquire(ctx, contest{root: leadersRoot + "/" + name, data: []byte(id)})
 	if err != nil {
 		return err
 	}
 	return lead(ctx, lock, fn)
 }
 
+// lead calls fn under a held lock and returns its error unless leadership was
+// lost under way.
 func lead(ctx context.Context, lock *Lock, fn func(context.Context, uint64) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	ended := make(chan struct{})
+	watched := make(chan struct{})
 	go func() {
-		defer close(ended)
+		defer close(watched)
 		select {
 		case <-lock.Done():
 			cancel(ErrLeadershipLost)
@@ -72,10 +78,11 @@ func lead(ctx context.Context, lock *Lock, fn func(context.Context, uint64) erro
 		}
 	}()
 	err := fn(ctx, lock.Token())
-	lost := context.Cause(ctx) == ErrLeadershipLost
+	lost := errors.Is(context.Cause(ctx), ErrLeadershipLost)
 	cancel(nil)
-	<-ended
+	<-watched
 	lock.release()
+	<-lock.done
 	if lost {
 		return nil
 	}

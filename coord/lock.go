@@ -2,11 +2,12 @@ package coord
 
 import (
 	"context"
-	"errors"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
+
 	"github.com/hansom-platform/hansom/fault"
 )
 
@@ -34,7 +35,7 @@ func (l *Lock) Done() <-chan struct{} { return l.done }
 func (l *Lock) Unlock(ctx context.Context) error {
 	l.release()
 	<-l.done
-	return l.session.abandon(ctx, l.node.Path)
+	return l.session.withdraw(ctx, l.node.Path)
 }
 
 // Lock waits for the exclusive lock of that name and takes it, first come, first
@@ -46,7 +47,7 @@ func (c *Coord) Lock(ctx context.Context, s *Session, name string) (*Lock, error
 	if err := checkName("lock", name); err != nil {
 		return nil, err
 	}
-	return s.acquire(ctx, locksRoot+"/"+name, nil)
+	return s.acquire(ctx, contest{root: locksRoot + "/" + name})
 }
 
 // TryLock takes the lock if nobody holds it or waits for it, else it returns Conflict.
@@ -55,28 +56,18 @@ func (c *Coord) TryLock(ctx context.Context, s *Session, name string) (*Lock, er
 		return nil, err
 	}
 	root := locksRoot + "/" + name
+	// Looking first spares the queue of those who wait a contender who does not.
 	if first, err := c.first(ctx, root); err == nil {
-		return nil, heldError(name, first)
+		return nil, heldError(root, first)
 	} else if !fault.Is(err, fault.NotFound) {
 		return nil, err
 	}
-	node, err := s.contend(ctx, root, nil)
-	if err != nil {
-		return nil, err
-	}
-	first, err := c.first(ctx, root)
-	if err == nil && first.Path != node.Path {
-		err = heldError(name, first)
-	}
-	if err != nil {
-		return nil, errors.Join(err, s.abandon(ctx, node.Path))
-	}
-	return s.await(ctx, root, node)
+	return s.acquire(ctx, contest{root: root, try: true})
 }
 
-func heldError(name string, holder Node) error {
-	return fault.New(fault.Conflict, "coord.lock", "coord: try lock %s: session %s holds it with token %d",
-		name, holder.Session, holder.Revision)
+func heldError(root string, holder Node) error {
+	return fault.New(fault.Conflict, "coord.lock", "coord: try lock %s: session %s holds it or comes first, with token %d",
+		root, holder.Session, holder.Revision)
 }
 
 // first returns the contender whose turn it is, or NotFound.
@@ -104,49 +95,52 @@ func contender(root, p string) bool {
 	return ok && !strings.Contains(rest, "/")
 }
 
-func (s *Session) acquire(ctx context.Context, root string, data []byte) (*Lock, error) {
-	node, err := s.contend(ctx, root, data)
+// contest is one attempt at a lock.
+type contest struct {
+	root string // above the contenders' nodes
+	data []byte // of the own node
+	try  bool   // give up instead of waiting
+}
+
+func (s *Session) acquire(ctx context.Context, c contest) (*Lock, error) {
+	node, err := s.contend(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	return s.await(ctx, root, node)
+	bound, unbind := s.bind(ctx)
+	defer unbind()
+	w, err := s.coord.Watch(bound, c.root)
+	if err == nil {
+		if err = c.await(bound, w, node); err == nil {
+			return s.hold(w, node), nil
+		}
+		w.Close()
+	}
+	if s.over() {
+		return nil, sessionLost("lock", c.root)
+	}
+	// Whether ctx has ended or not, the place in the queue must be given up.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_ = s.withdraw(ctx, node.Path)
+	return nil, err
 }
 
 // contend queues up. The node's path is new each time, so that the node is
 // written once and its revision tells its place.
-func (s *Session) contend(ctx context.Context, root string, data []byte) (Node, error) {
-	p := root + "/" + uuid.NewString()
-	node, err := s.create(ctx, p, data)
+func (s *Session) contend(ctx context.Context, c contest) (Node, error) {
+	p := c.root + "/" + uuid.NewString()
+	node, err := s.create(ctx, p, c.data)
 	if fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Timeout) {
 		s.discard(p)
 	}
 	return node, err
 }
 
-// await waits until node is the first contender; it withdraws node on failure.
-func (s *Session) await(ctx context.Context, root string, node Node) (*Lock, error) {
-	bound, unbind := s.bind(ctx)
-	defer unbind()
-	w, err := s.coord.Watch(bound, root)
-	if err == nil {
-		if err = turn(bound, w, root, node); err == nil {
-			return s.hold(w, node), nil
-		}
-		w.Close()
-	}
-	if s.over() {
-		return nil, sessionLost("lock", root)
-	}
-	if aerr := s.abandon(context.WithoutCancel(ctx), node.Path); aerr != nil {
-		err = errors.Join(err, aerr)
-	}
-	return nil, err
-}
-
-// turn returns nil once node is the oldest of the contenders that w tells of.
+// await returns nil once node is the oldest of the contenders that w tells of.
 // Node's own appearance proves that all older ones are known (driver.Observer).
-func turn(ctx context.Context, w *Watcher, root string, node Node) error {
-	older := make(map[string]struct{})
+func (c contest) await(ctx context.Context, w *Watcher, node Node) error {
+	older := make(map[string]Node)
 	synced, seen := false, false
 	for {
 		ev, err := w.Next(ctx)
@@ -158,16 +152,24 @@ func turn(ctx context.Context, w *Watcher, root string, node Node) error {
 			synced = true
 		case ev.Node.Path == node.Path:
 			if seen = ev.Kind == NodePut; !seen {
-				return fault.New(fault.Conflict, "coord.lock", "coord: lock %s: somebody deleted the node %s that queued for it", root, node.Path)
+				return fault.New(fault.Conflict, "coord.lock", "coord: lock: somebody deleted the node %s that queued for it", node.Path)
 			}
-		case !contender(root, ev.Node.Path):
+		case !contender(c.root, ev.Node.Path):
 		case ev.Kind == NodeDeleted:
 			delete(older, ev.Node.Path)
 		case ev.Node.Revision < node.Revision:
-			older[ev.Node.Path] = struct{}{}
+			older[ev.Node.Path] = ev.Node
 		}
-		if synced && seen && len(older) == 0 {
+		if !synced || !seen {
+			continue
+		}
+		if len(older) == 0 {
 			return nil
+		}
+		if c.try {
+			for _, n := range older {
+				return heldError(c.root, n)
+			}
 		}
 	}
 }
@@ -190,8 +192,8 @@ func (s *Session) hold(w *Watcher, node Node) *Lock {
 	return l
 }
 
-// abandon deletes a contender's node, in the background if need be.
-func (s *Session) abandon(ctx context.Context, p string) error {
+// withdraw deletes a contender's node, in the background if need be.
+func (s *Session) withdraw(ctx context.Context, p string) error {
 	if s.over() {
 		return nil
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hansom-platform/hansom/coord"
 	"github.com/hansom-platform/hansom/coord/driver"
+	"github.com/hansom-platform/hansom/fault"
 )
 
 // Harness runs one engine, fresh and empty, for one test.
@@ -129,6 +130,7 @@ type env struct {
 	ctx     context.Context
 	harness Harness
 	caps    Capabilities
+	conns   []*coord.Coord // those that are not to be abandoned
 }
 
 func newEnv(tb testing.TB, newHarness NewHarness) *env {
@@ -144,6 +146,7 @@ func newEnv(tb testing.TB, newHarness NewHarness) *env {
 func (e *env) connect(opts ...coord.Option) *coord.Coord {
 	e.Helper()
 	c, _ := e.connectMortal(opts...)
+	e.conns = append(e.conns, c)
 	return c
 }
 
@@ -175,10 +178,18 @@ func (e *env) session(c *coord.Coord, ttl time.Duration) *coord.Session {
 // longTTL is a ttl that no test outlasts.
 const longTTL = time.Minute
 
+// restart restarts the engine and waits until every connection has noticed: a call
+// on one that has not may fail with Unavailable.
 func (e *env) restart() {
 	e.Helper()
 	if err := e.harness.Restart(e.ctx); err != nil {
 		e.Fatalf("Restart: %v", err)
+	}
+	for _, c := range e.conns {
+		e.await("a connection is back after a restart", patience, func() bool {
+			_, err := c.Get(e.ctx, "/is-it-back")
+			return fault.Is(err, fault.NotFound)
+		})
 	}
 }
 

@@ -149,14 +149,18 @@ func testFailedTerm(e *env) {
 	}
 }
 
+// testNoGoroutineLeaks looks after the engine is closed too, since it may run in
+// this process.
 func testNoGoroutineLeaks(t *testing.T, newHarness NewHarness) {
-	h := newHarness(t)
-	defer h.Close()
 	before := goleak.IgnoreCurrent()
+	h := newHarness(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
 	for _, kill := range []bool{false, true} {
-		e := &env{TB: t, ctx: t.Context(), harness: h, caps: h.Capabilities()}
+		e := &env{TB: t, ctx: ctx, harness: h, caps: h.Capabilities()}
 		e.useAndLeave(kill)
 	}
+	h.Close()
 	if err := goleak.Find(before); err != nil {
 		t.Errorf("goroutines are left after Close: %v", err)
 	}
