@@ -66,7 +66,26 @@ func (b *Bus) request(ctx context.Context, instance string, m *Message) (*Messag
 		return nil, fault.New(fault.Timeout, "bus.budget_spent", "the time budget was spent before the request was sent")
 	}
 	m.Header.Set(HeaderBudget, strconv.FormatInt(max(budget.Milliseconds(), 1), 10))
-	return b.driver.Request(ctx, instance, m)
+	reply, err := b.driver.Request(ctx, instance, m)
+	if err == nil && reply.Header.Get(HeaderType) == TypeError {
+		err = serverFault(reply)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+// serverFault returns what the bus on the server's side says in its handler's
+// stead, or nil where the error is the handler's own.
+func serverFault(reply *Message) error {
+	reason := reply.Header.Get(HeaderFault)
+	if reason == "" {
+		return nil
+	}
+	e := fault.New(fault.BadResponse, reason, "the service's answer could not be sent back")
+	e.Origin = fault.Peer
+	return e
 }
 
 // Apply makes bindings the whole set of zone z. See driver.Bus.
@@ -89,6 +108,14 @@ func checkSize(m *Message) error {
 	if len(m.Body) > MaxBody {
 		return fault.New(fault.BadRequest, "bus.too_large",
 			"the message body has %d bytes, the bus takes %d at most", len(m.Body), MaxBody)
+	}
+	size := 0
+	for i := range m.Header {
+		size += len(m.Header[i].Key) + len(m.Header[i].Value)
+	}
+	if size > MaxHeader {
+		return fault.New(fault.BadRequest, "bus.header_too_large",
+			"the message header has %d bytes, the bus takes %d at most", size, MaxHeader)
 	}
 	return nil
 }

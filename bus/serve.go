@@ -55,8 +55,18 @@ func (s *Server) handle(deadline time.Time, m *Message, r driver.Replier) {
 		return
 	}
 	if reply := s.handler(ctx, m); reply != nil {
-		_ = r.Reply(reply) // the caller's own budget covers a reply that cannot be sent
+		_ = r.Reply(sendable(reply)) // the caller's own budget covers a reply that cannot be sent
 	}
+}
+
+// sendable returns reply, or in place of one that is too large an error that
+// tells the caller so at once.
+func sendable(reply *Message) *Message {
+	err := checkSize(reply)
+	if err == nil {
+		return reply
+	}
+	return &Message{Header: Header{{Key: HeaderType, Value: TypeError}, {Key: HeaderFault, Value: fault.ReasonOf(err)}}}
 }
 
 // deadlineOf turns the budget a message carries into a deadline on this

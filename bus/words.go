@@ -17,9 +17,10 @@ type (
 
 // Limits and cohorts. See package driver.
 const (
-	MaxBody  = driver.MaxBody
-	Cohorts  = driver.Cohorts
-	NoCohort = driver.NoCohort
+	MaxBody   = driver.MaxBody
+	MaxHeader = driver.MaxHeader
+	Cohorts   = driver.Cohorts
+	NoCohort  = driver.NoCohort
 )
 
 // Metadata header names and their values. See package driver.
@@ -35,6 +36,7 @@ const (
 	HeaderAttempt     = driver.HeaderAttempt
 	HeaderType        = driver.HeaderType
 	HeaderServedBy    = driver.HeaderServedBy
+	HeaderFault       = driver.HeaderFault
 	HeaderContentType = driver.HeaderContentType
 	HeaderTraceParent = driver.HeaderTraceParent
 	HeaderTraceState  = driver.HeaderTraceState

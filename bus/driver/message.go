@@ -6,11 +6,16 @@ import "slices"
 // up to take it, with 64 KiB on top for the header.
 const MaxBody = 1 << 20
 
-// A Field is one metadata header of a message.
+// MaxHeader is the largest sum of all keys and values that a header may have, in bytes.
+const MaxHeader = 32 << 10
+
+// A Field is one metadata header of a message. A key is 1 to 128 printable ASCII
+// characters without space or colon. A value is UTF-8 text of any characters,
+// and may be empty. Neither is changed on the way.
 type Field struct{ Key, Value string }
 
 // Header is a message's metadata: few fields, each key at most once, compared
-// byte by byte. A slice, because a message has about eight of them and a map
+// byte by byte, in no order that counts. A slice, because a message has about eight of them and a map
 // would cost more than the rest of a call.
 type Header []Field
 

@@ -14,6 +14,7 @@ const (
 	HeaderAttempt     = "h2-attempt"   // from 2 on for a retry; absent on the first attempt
 	HeaderType        = "h2-type"      // one of the Type constants; absent means request
 	HeaderServedBy    = "h2-served-by" // replies: "<instance> <version> <zone>"
+	HeaderFault       = "h2-fault"     // errors made by the server's bus, not by its handler: the reason
 	HeaderContentType = "content-type" // absent means ContentProtobuf
 	HeaderTraceParent = "traceparent"  // W3C Trace Context §3.2
 	HeaderTraceState  = "tracestate"   // W3C Trace Context §3.3

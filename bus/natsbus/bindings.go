@@ -6,10 +6,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hansom-platform/hansom/bus/driver"
@@ -24,17 +26,18 @@ type record struct {
 	Left     time.Time        `json:"left,omitzero"` // when the last one left, while there is none
 }
 
-func (c *conn) openBucket(ctx context.Context) (jetstream.KeyValue, error) {
-	kv, err := c.js.KeyValue(ctx, bucketBindings)
+func (c *conn) openBucket(ctx context.Context) (err error) {
+	c.bindings, err = c.js.KeyValue(ctx, bucketBindings)
 	if !errors.Is(err, jetstream.ErrBucketNotFound) {
-		return kv, err
+		return err
 	}
-	return c.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+	c.bindings, err = c.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
 		Bucket:      bucketBindings,
 		Description: "Hansom: which instances take the messages of a service",
 		History:     1,
 		Replicas:    max(c.config.Replicas, 1),
 	})
+	return err
 }
 
 // Apply implements driver.Bus. One key holds all of a service, so that for every
@@ -127,10 +130,10 @@ func (c *conn) put(ctx context.Context, r record) error {
 	if err != nil {
 		return fault.Wrap(err, fault.BadRequest, "bus.bad_binding", "the bindings of %s cannot be written as JSON", r.Service)
 	}
-	if _, err := c.bindings.Put(ctx, bindingsKey(r.Zone, r.Service), value); err != nil {
-		return engineError(err, "store the bindings of "+r.Service)
-	}
-	return nil
+	return c.engine(ctx, "store the bindings of "+r.Service, func(ctx context.Context) error {
+		_, err := c.bindings.Put(ctx, bindingsKey(r.Zone, r.Service), value)
+		return err
+	})
 }
 
 // Bindings implements driver.Bus.
@@ -150,12 +153,18 @@ func (c *conn) Bindings(ctx context.Context, z driver.Zone) ([]driver.Binding, e
 }
 
 // records reads one zone's records from the engine, by service.
-func (c *conn) records(ctx context.Context, z driver.Zone) (map[string]record, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
+func (c *conn) records(ctx context.Context, z driver.Zone) (all map[string]record, err error) {
+	err = c.engine(ctx, "list the bindings of "+z.String(), func(ctx context.Context) error {
+		all, err = c.readRecords(ctx, z)
+		return err
+	})
+	return all, err
+}
+
+func (c *conn) readRecords(ctx context.Context, z driver.Zone) (map[string]record, error) {
 	w, err := c.bindings.Watch(ctx, zonePrefix(z)+">", jetstream.IgnoreDeletes())
 	if err != nil {
-		return nil, engineError(err, "list the bindings of "+z.String())
+		return nil, err
 	}
 	defer func() { _ = w.Stop() }()
 	all := map[string]record{}
@@ -164,17 +173,17 @@ func (c *conn) records(ctx context.Context, z driver.Zone) (map[string]record, e
 		case e, ok := <-w.Updates():
 			switch {
 			case !ok:
-				return nil, errDisconnected(c.nc.LastError())
+				return nil, nats.ErrDisconnected
 			case e == nil:
 				return all, nil
 			}
 			var r record
 			if err := json.Unmarshal(e.Value(), &r); err != nil {
-				return nil, fault.Wrap(err, fault.Unavailable, "bus.engine", "key %s of bucket %s cannot be read", e.Key(), bucketBindings)
+				return nil, fmt.Errorf("key %s of bucket %s: %w", e.Key(), bucketBindings, err)
 			}
 			all[r.Service] = r
 		case <-ctx.Done():
-			return nil, fault.Wrap(ctx.Err(), fault.Unavailable, "bus.engine", "the bindings of %s could not be listed in time", z)
+			return nil, ctx.Err()
 		}
 	}
 }

@@ -3,6 +3,7 @@ package natsbus
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/hansom-platform/hansom/bus/driver"
+	"github.com/hansom-platform/hansom/bus/drivertest"
 )
 
 // engine is an embedded NATS server that can be restarted on its address and data.
@@ -83,7 +85,7 @@ func (e *engine) url() string {
 }
 
 func (e *engine) config(z driver.Zone) Config {
-	c := Config{URL: e.url(), Zone: z, Name: e.tb.Name()}
+	c := Config{URL: e.url(), Zone: z, Name: e.tb.Name(), Logger: slog.New(slog.DiscardHandler)}
 	if e.memory {
 		c.InProcess = e
 	}
@@ -141,3 +143,14 @@ func (l *cable) cut() {
 		_ = c.Close()
 	}
 }
+
+// harness enters the engine into the conformance suite.
+type harness struct{ *engine }
+
+func newHarness(tb testing.TB) drivertest.Harness { return harness{startEngine(tb)} }
+
+func (h harness) Capabilities() drivertest.Capabilities { return drivertest.Capabilities{} }
+
+func (h harness) Close() { h.stop() }
+
+func TestConformance(t *testing.T) { drivertest.RunConformanceTests(t, newHarness) }

@@ -49,8 +49,11 @@ func (c *conn) openStreams(ctx context.Context) error {
 		AllowDirect:       true,
 		Replicas:          replicas,
 	}} {
-		if err := c.openStream(ctx, config); err != nil {
-			return engineError(err, "open the stream "+config.Name)
+		err := c.engine(ctx, "open the stream "+config.Name, func(ctx context.Context) error {
+			return c.openStream(ctx, config)
+		})
+		if err != nil {
+			return err
 		}
 	}
 	c.streams.ready = true
@@ -144,34 +147,4 @@ func (c *conn) readEvent(subject string, payload []byte) (*driver.Event, bool) {
 		return nil, false
 	}
 	return e, true
-}
-
-// DeadLetters implements driver.Bus.
-func (c *conn) DeadLetters(ctx context.Context, group string, limit int) ([]driver.DeadLetter, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	if err := c.openStreams(ctx); err != nil {
-		return nil, err
-	}
-	stream, err := c.js.Stream(ctx, streamDead)
-	if err != nil {
-		return nil, engineError(err, "list dead letters")
-	}
-	var all []driver.DeadLetter
-	for next := uint64(1); len(all) < limit; {
-		raw, err := stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(deadSubject(group)))
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			break
-		}
-		if err != nil {
-			return nil, engineError(err, "list dead letters")
-		}
-		next = raw.Sequence + 1
-		d, err := readDeadLetter(raw)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, d)
-	}
-	return all, nil
 }

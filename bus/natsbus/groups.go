@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"strconv"
 	"sync"
 	"time"
 
@@ -47,18 +46,8 @@ func (c *conn) join(ctx context.Context, s driver.Subscription, h driver.EventHa
 		return nil, err
 	}
 	m := &member{conn: c, s: withDefaults(s), h: h}
-	var err error
-	m.consumer, err = c.js.CreateOrUpdateConsumer(ctx, streamEvents, jetstream.ConsumerConfig{
-		Durable:       consumerName(s.Group, s.Topic),
-		Description:   "group " + s.Group,
-		FilterSubject: topicSubject(s.Topic),
-		DeliverPolicy: jetstream.DeliverNewPolicy,
-		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       m.s.AckWait,
-		MaxDeliver:    -1, // counted by members, who know the reason
-	})
-	if err != nil {
-		return nil, engineError(err, "join the group "+s.Group)
+	if err := c.engine(ctx, "join the group "+s.Group, m.openConsumer); err != nil {
+		return nil, err
 	}
 	m.life, m.cancel = context.WithCancel(c.ctx)
 	m.intake, m.stop = context.WithCancel(m.life)
@@ -67,6 +56,19 @@ func (c *conn) join(ctx context.Context, s driver.Subscription, h driver.EventHa
 	}
 	c.track(m)
 	return m, nil
+}
+
+func (m *member) openConsumer(ctx context.Context) (err error) {
+	m.consumer, err = m.conn.js.CreateOrUpdateConsumer(ctx, streamEvents, jetstream.ConsumerConfig{
+		Durable:       consumerName(m.s.Group, m.s.Topic),
+		Description:   "group " + m.s.Group,
+		FilterSubject: topicSubject(m.s.Topic),
+		DeliverPolicy: jetstream.DeliverNewPolicy,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       m.s.AckWait,
+		MaxDeliver:    -1, // counted by members, who know the reason
+	})
+	return err
 }
 
 func withDefaults(s driver.Subscription) driver.Subscription {
@@ -139,13 +141,13 @@ func (m *member) handle(msg jetstream.Msg) {
 	err := m.call(e)
 	switch {
 	case err == nil:
-		m.settle(msg.Ack(), "acknowledge")
+		m.settle(msg.Ack, "acknowledge")
 	case m.life.Err() != nil:
 		_ = msg.Nak() // this member is leaving: somebody else's turn
 	case attempt >= m.s.MaxDeliver:
 		m.bury(msg, e, attempt, err.Error())
 	default:
-		m.settle(msg.NakWithDelay(m.delay(attempt)), "hand back")
+		m.handBack(msg, attempt)
 	}
 }
 
@@ -161,53 +163,20 @@ func (m *member) delay(attempt int) time.Duration {
 	return min(m.s.RetryDelay<<min(attempt-1, 20), maxRetryDelay)
 }
 
-// settle notes that the engine could not be told. It redelivers after AckWait.
-func (m *member) settle(err error, what string) {
+func (m *member) handBack(msg jetstream.Msg, attempt int) {
+	m.settle(func() error { return msg.NakWithDelay(m.delay(attempt)) }, "hand back")
+}
+
+// settle tells the engine what became of an event, after a lost connection is
+// back where need be. An event that stays unsettled is redelivered after AckWait.
+func (m *member) settle(tell func() error, what string) {
+	err := tell()
+	if isDisconnected(err) && m.conn.awaitConnection(m.life, err) == nil {
+		err = tell()
+	}
 	if err != nil {
 		m.conn.log.Warn("durable event could not be settled", "group", m.s.Group, "topic", m.s.Topic, "action", what, "error", err)
 	}
-}
-
-// bury stores the event among the dead letters and then ends its deliveries.
-func (m *member) bury(msg jetstream.Msg, e *driver.Event, attempts int, reason string) {
-	dead := &driver.Message{Body: e.Message.Body, Header: append(driver.Header{
-		{Key: deadGroup, Value: m.s.Group},
-		{Key: deadTopic, Value: e.Topic},
-		{Key: deadReason, Value: reason},
-		{Key: deadAttempts, Value: strconv.Itoa(attempts)},
-		{Key: deadAt, Value: time.Now().UTC().Format(time.RFC3339Nano)},
-	}, e.Message.Header...)}
-	ctx, cancel := context.WithTimeout(m.life, callTimeout)
-	defer cancel()
-	if err := m.conn.store(ctx, deadSubject(m.s.Group), dead); err != nil {
-		m.conn.log.Error("dead letter could not be stored; the event stays in the group", "group", m.s.Group, "topic", e.Topic, "error", err)
-		m.settle(msg.NakWithDelay(m.delay(attempts)), "hand back")
-		return
-	}
-	m.settle(msg.TermWithReason("dead letter"), "end")
-}
-
-func readDeadLetter(raw *jetstream.RawStreamMsg) (driver.DeadLetter, error) {
-	m := new(driver.Message)
-	if err := parseMessage(raw.Data, m); err != nil {
-		return driver.DeadLetter{}, fault.Wrap(err, fault.Unavailable, "bus.engine", "dead letter %d cannot be read", raw.Sequence)
-	}
-	d := driver.DeadLetter{
-		ID:      strconv.FormatUint(raw.Sequence, 10),
-		Group:   m.Header.Get(deadGroup),
-		Topic:   m.Header.Get(deadTopic),
-		Reason:  m.Header.Get(deadReason),
-		At:      raw.Time,
-		Message: m,
-	}
-	d.Attempts, _ = strconv.Atoi(m.Header.Get(deadAttempts))
-	if at, err := time.Parse(time.RFC3339Nano, m.Header.Get(deadAt)); err == nil {
-		d.At = at
-	}
-	for _, key := range []string{deadGroup, deadTopic, deadReason, deadAttempts, deadAt} {
-		m.Header.Del(key)
-	}
-	return d, nil
 }
 
 // Drain implements driver.Consumer: it returns when the events taken are handled.

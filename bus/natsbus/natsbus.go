@@ -21,6 +21,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -56,15 +57,28 @@ type conn struct {
 	rewatch  chan struct{} // asks for a fresh watch of the bindings
 	streams  streams
 
-	ctx    context.Context // ends with the connection
+	ctx    context.Context // ends when this side closes the connection
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
+	link   atomic.Pointer[link]
 
 	mu        sync.Mutex
 	consumers map[driver.Consumer]struct{}
 }
 
 var _ driver.Bus = (*conn)(nil)
+
+// A link is the connection between two losses. Calls of nats.go's JetStream do
+// not notice a loss, so that they are given link's context.
+type link struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+func (c *conn) newLink() *link {
+	ctx, cancel := context.WithCancel(c.ctx)
+	return &link{ctx, cancel}
+}
 
 // Open connects, once, and returns when every binding is known. Later losses of
 // the connection are mended in the background, for ever.
@@ -80,6 +94,7 @@ func Open(ctx context.Context, config Config) (driver.Bus, error) {
 		c.log = slog.Default()
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.link.Store(c.newLink())
 	if err := c.connect(ctx); err != nil {
 		c.cancel()
 		return nil, err
@@ -144,8 +159,8 @@ func (c *conn) start(ctx context.Context) error {
 	if _, err = c.nc.Subscribe(c.inbox.prefix+"*", c.inbox.deliver); err != nil {
 		return engineError(err, "open the inbox")
 	}
-	if c.bindings, err = c.openBucket(ctx); err != nil {
-		return engineError(err, "open the bucket of bindings; JetStream must be enabled on the server")
+	if err := c.engine(ctx, "open the bucket of bindings; JetStream must be enabled on the server", c.openBucket); err != nil {
+		return err
 	}
 	return c.startWatch(ctx)
 }
@@ -155,6 +170,7 @@ func (c *conn) disconnected(_ *nats.Conn, err error) {
 		return
 	}
 	c.log.Warn("bus connection lost", "name", c.config.Name, "error", err)
+	c.link.Swap(c.newLink()).cancel()
 	c.inbox.failAll(fault.Wrap(err, fault.Unavailable, "bus.connection_lost",
 		"the connection to the bus broke while the answer was awaited: the request may have been handled"))
 }
@@ -227,7 +243,7 @@ func (c *conn) awaitConnection(ctx context.Context, cause error) error {
 	back := c.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	defer c.nc.RemoveStatusListener(back)
 	if c.nc.IsConnected() {
-		return ctx.Err()
+		return errExpired(ctx)
 	}
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
@@ -241,10 +257,42 @@ func (c *conn) awaitConnection(ctx context.Context, cause error) error {
 	return errDisconnected(cause)
 }
 
+// engine runs op, a call of JetStream that may be repeated, within ctx and
+// callTimeout, and again when the connection was lost meanwhile.
+func (c *conn) engine(ctx context.Context, what string, op func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	for {
+		link := c.link.Load()
+		err := during(ctx, link.ctx, op)
+		if err == nil || ctx.Err() != nil || (link.ctx.Err() == nil && !isDisconnected(err)) {
+			return engineError(err, what)
+		}
+		if err := c.awaitConnection(ctx, err); err != nil {
+			return errDisconnected(err)
+		}
+	}
+}
+
+// during runs op under ctx for as long as the other context lives.
+func during(ctx, other context.Context, op func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(other, cancel)()
+	return op(ctx)
+}
+
 // isDisconnected tells that nothing was sent because there is no connection.
 func isDisconnected(err error) bool {
 	return errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrConnectionReconnecting) ||
 		errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrConnectionClosed)
+}
+
+func errExpired(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return errDisconnected(ctx.Err())
 }
 
 func errDisconnected(cause error) error {

@@ -44,6 +44,7 @@ func (w *watch) close() {
 func (c *conn) openWatch(ctx context.Context) (*watch, error) {
 	life, cancel := context.WithCancel(c.ctx)
 	defer context.AfterFunc(ctx, cancel)()
+	defer context.AfterFunc(c.link.Load().ctx, cancel)()
 	defer time.AfterFunc(callTimeout, cancel).Stop()
 	w, err := c.bindings.WatchAll(life)
 	if err != nil {
