@@ -61,14 +61,7 @@ func (c *Coord) Watch(ctx context.Context, prefix string) (*Watcher, error) {
 	if err := checkPrefix(prefix); err != nil {
 		return nil, err
 	}
-	w := &Watcher{
-		coord:   c,
-		prefix:  prefix,
-		wake:    make(chan struct{}, 1),
-		known:   make(map[string]uint64),
-		told:    make(map[string]struct{}),
-		pending: make(map[string]Event),
-	}
+	w := newWatcher(c, prefix)
 	stop, err := c.driver.Watch(ctx, prefix, (*mailbox)(w))
 	if err != nil {
 		return nil, opError("watch", prefix, err)
@@ -82,6 +75,17 @@ func (c *Coord) Watch(ctx context.Context, prefix string) (*Watcher, error) {
 	}
 	c.watchers[w] = struct{}{}
 	return w, nil
+}
+
+func newWatcher(c *Coord, prefix string) *Watcher {
+	return &Watcher{
+		coord:   c,
+		prefix:  prefix,
+		wake:    make(chan struct{}, 1),
+		known:   make(map[string]uint64),
+		told:    make(map[string]struct{}),
+		pending: make(map[string]Event),
+	}
 }
 
 // Close ends the Watcher; Next returns an error with ErrClosed in its chain from
