@@ -52,7 +52,8 @@ var ProfileDump = &rpc.Endpoint{
 type ProfileServer interface {
 	Read(context.Context, *ReadRequest) (*ReadResponse, error)
 	Write(context.Context, *WriteRequest) (*WriteResponse, error)
-	// Dump lists all profiles known; a new instance starts from another's.
+	// Dump lists the profiles known, by id, a page at a time; a new instance starts
+	// from another's.
 	Dump(context.Context, *DumpRequest) (*DumpResponse, error)
 }
 

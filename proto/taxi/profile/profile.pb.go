@@ -24,6 +24,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Driver is also the event published on core.profile.written.
 type Driver struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -271,6 +272,7 @@ func (*WriteResponse) Descriptor() ([]byte, []int) {
 
 type DumpRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	After         string                 `protobuf:"bytes,1,opt,name=after,proto3" json:"after,omitempty"` // only ids that sort after this; "" begins
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -305,9 +307,17 @@ func (*DumpRequest) Descriptor() ([]byte, []int) {
 	return file_taxi_profile_profile_proto_rawDescGZIP(), []int{5}
 }
 
+func (x *DumpRequest) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
 type DumpResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Drivers       []*Driver              `protobuf:"bytes,1,rep,name=drivers,proto3" json:"drivers,omitempty"`
+	Next          string                 `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"` // "after" of the next page; "" on the last
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -349,6 +359,13 @@ func (x *DumpResponse) GetDrivers() []*Driver {
 	return nil
 }
 
+func (x *DumpResponse) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
 var File_taxi_profile_profile_proto protoreflect.FileDescriptor
 
 const file_taxi_profile_profile_proto_rawDesc = "" +
@@ -366,10 +383,12 @@ const file_taxi_profile_profile_proto_rawDesc = "" +
 	"\adrivers\x18\x01 \x03(\v2\x14.taxi.profile.DriverR\adrivers\"<\n" +
 	"\fWriteRequest\x12,\n" +
 	"\x06driver\x18\x01 \x01(\v2\x14.taxi.profile.DriverR\x06driver\"\x0f\n" +
-	"\rWriteResponse\"\r\n" +
-	"\vDumpRequest\">\n" +
+	"\rWriteResponse\"#\n" +
+	"\vDumpRequest\x12\x14\n" +
+	"\x05after\x18\x01 \x01(\tR\x05after\"R\n" +
 	"\fDumpResponse\x12.\n" +
-	"\adrivers\x18\x01 \x03(\v2\x14.taxi.profile.DriverR\adrivers2\xa0\x02\n" +
+	"\adrivers\x18\x01 \x03(\v2\x14.taxi.profile.DriverR\adrivers\x12\x12\n" +
+	"\x04next\x18\x02 \x01(\tR\x04next2\xa0\x02\n" +
 	"\aProfile\x12T\n" +
 	"\x04Read\x12\x19.taxi.profile.ReadRequest\x1a\x1a.taxi.profile.ReadResponse\"\x15\xd2\xda\x18\x0e\n" +
 	"\aSERVICE\x10\x05\x18\xfa\x01\x90\x02\x01\x12W\n" +

@@ -55,7 +55,8 @@ type StateServer interface {
 	Report(context.Context, *ReportRequest) (*ReportResponse, error)
 	// Near lists the free drivers of a city around a point, nearest first.
 	Near(context.Context, *NearRequest) (*NearResponse, error)
-	// Dump lists all positions known; a new instance starts from another's.
+	// Dump lists the positions known, by driver, a page at a time; a new instance
+	// starts from another's.
 	Dump(context.Context, *DumpRequest) (*DumpResponse, error)
 }
 

@@ -25,7 +25,8 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Position of a driver. Degrees, WGS 84.
+// Position of a driver. Degrees, WGS 84. It is also the event published on
+// core.state.position.
 type Position struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Driver        string                 `protobuf:"bytes,1,opt,name=driver,proto3" json:"driver,omitempty"`
@@ -372,6 +373,7 @@ func (x *Near) GetDistanceM() float64 {
 
 type DumpRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	After         string                 `protobuf:"bytes,1,opt,name=after,proto3" json:"after,omitempty"` // only drivers whose id sorts after this; "" begins
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -406,9 +408,17 @@ func (*DumpRequest) Descriptor() ([]byte, []int) {
 	return file_taxi_state_state_proto_rawDescGZIP(), []int{6}
 }
 
+func (x *DumpRequest) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
 type DumpResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Positions     []*Position            `protobuf:"bytes,1,rep,name=positions,proto3" json:"positions,omitempty"`
+	Next          string                 `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"` // "after" of the next page; "" on the last
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -450,6 +460,13 @@ func (x *DumpResponse) GetPositions() []*Position {
 	return nil
 }
 
+func (x *DumpResponse) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
 var File_taxi_state_state_proto protoreflect.FileDescriptor
 
 const file_taxi_state_state_proto_rawDesc = "" +
@@ -478,10 +495,12 @@ const file_taxi_state_state_proto_rawDesc = "" +
 	"\x04Near\x120\n" +
 	"\bposition\x18\x01 \x01(\v2\x14.taxi.state.PositionR\bposition\x12\x1d\n" +
 	"\n" +
-	"distance_m\x18\x02 \x01(\x01R\tdistanceM\"\r\n" +
-	"\vDumpRequest\"B\n" +
+	"distance_m\x18\x02 \x01(\x01R\tdistanceM\"#\n" +
+	"\vDumpRequest\x12\x14\n" +
+	"\x05after\x18\x01 \x01(\tR\x05after\"V\n" +
 	"\fDumpResponse\x122\n" +
-	"\tpositions\x18\x01 \x03(\v2\x14.taxi.state.PositionR\tpositions2\x93\x02\n" +
+	"\tpositions\x18\x01 \x03(\v2\x14.taxi.state.PositionR\tpositions\x12\x12\n" +
+	"\x04next\x18\x02 \x01(\tR\x04next2\x93\x02\n" +
 	"\x05State\x12V\n" +
 	"\x06Report\x12\x19.taxi.state.ReportRequest\x1a\x1a.taxi.state.ReportResponse\"\x15\xd2\xda\x18\x0e\n" +
 	"\aSERVICE\x10\x05\x18\xfa\x01\x90\x02\x02\x12P\n" +
