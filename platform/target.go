@@ -1,0 +1,100 @@
+package platform
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+
+	"github.com/hansom-platform/hansom/platform/telemetry"
+	hansompb "github.com/hansom-platform/hansom/proto/hansom"
+)
+
+// target is what a client keeps of one endpoint that it calls.
+type target struct {
+	service, endpoint string
+	name              string // "core.eta/estimate"
+	breaker           breaker
+	metrics           *telemetry.Metrics
+}
+
+type targetKey struct{ service, endpoint string }
+
+// targets are a client's targets, made at their first use and kept.
+type targets struct {
+	opened func(t *target, open bool)
+	known  atomic.Pointer[map[targetKey]*target] // replaced and never changed
+	mu     sync.Mutex                            // held to replace known
+}
+
+// maxTargets bounds what clients of clients can make this one remember by calling
+// names that they made up: those beyond it are not kept, and have no breaker's
+// history.
+const maxTargets = 4096
+
+func (ts *targets) get(service, endpoint string) *target {
+	if known := ts.known.Load(); known != nil {
+		if t := (*known)[targetKey{service, endpoint}]; t != nil {
+			return t
+		}
+	}
+	return ts.add(strings.Clone(service), strings.Clone(endpoint))
+}
+
+func (ts *targets) add(service, endpoint string) *target {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	known := make(map[targetKey]*target)
+	if old := ts.known.Load(); old != nil {
+		known = maps.Clone(*old)
+	}
+	key := targetKey{service, endpoint}
+	if t := known[key]; t != nil {
+		return t
+	}
+	t := ts.newTarget(service, endpoint)
+	if len(known) < maxTargets {
+		known[key] = t
+		ts.known.Store(&known)
+	}
+	return t
+}
+
+func (ts *targets) newTarget(service, endpoint string) *target {
+	t := &target{
+		service:  service,
+		endpoint: endpoint,
+		name:     service + "/" + endpoint,
+		metrics:  telemetry.EndpointMetrics(telemetry.SideClient, service, endpoint),
+	}
+	t.breaker = newBreaker(func(e circuitbreaker.StateChangedEvent) {
+		t.metrics.Circuit(circuitLevel[e.NewState])
+		if e.NewState != circuitbreaker.HalfOpenState {
+			ts.opened(t, e.NewState == circuitbreaker.OpenState)
+		}
+	})
+	return t
+}
+
+var circuitLevel = map[circuitbreaker.State]int{
+	circuitbreaker.ClosedState:   telemetry.CircuitClosed,
+	circuitbreaker.HalfOpenState: telemetry.CircuitHalfOpen,
+	circuitbreaker.OpenState:     telemetry.CircuitOpen,
+}
+
+// circuits reports every breaker's state, in the order of the names.
+func (ts *targets) circuits() []*hansompb.CircuitStats {
+	known := ts.known.Load()
+	if known == nil {
+		return nil
+	}
+	all := slices.SortedFunc(maps.Values(*known), func(a, b *target) int { return strings.Compare(a.name, b.name) })
+	stats := make([]*hansompb.CircuitStats, len(all))
+	for i, t := range all {
+		stats[i] = &hansompb.CircuitStats{Service: t.service, Endpoint: t.endpoint, State: t.breaker.State().String()}
+	}
+	return stats
+}
