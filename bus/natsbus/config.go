@@ -3,8 +3,10 @@ package natsbus
 import (
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -28,6 +30,8 @@ type Config struct {
 	// Replicas of the streams and the bucket when this connection is the first to
 	// need them (1). A cluster of three wants 3.
 	Replicas int
+	// Dialer opens the socket (net.Dialer).
+	Dialer nats.CustomDialer
 	// Options are applied last.
 	Options []nats.Option
 	// Logger hears about lost connections and unreadable messages (slog.Default).
@@ -83,6 +87,13 @@ func (c *Config) parameters(query string) error {
 		}
 	}
 	return nil
+}
+
+func (c *Config) dialer(timeout time.Duration) nats.CustomDialer {
+	if c.Dialer != nil {
+		return c.Dialer
+	}
+	return &net.Dialer{Timeout: timeout}
 }
 
 func badURL(format string, args ...any) error {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 
 	"github.com/hansom-platform/hansom/bus/driver"
 	"github.com/hansom-platform/hansom/bus/drivertest"
@@ -95,9 +94,7 @@ func (e *engine) config(z driver.Zone) Config {
 func (e *engine) Open(ctx context.Context, z driver.Zone) (driver.Bus, error) {
 	config := e.config(z)
 	line := &cable{}
-	if !e.memory {
-		config.Options = []nats.Option{nats.SetCustomDialer(line)}
-	}
+	config.Dialer = line
 	b, err := Open(ctx, config)
 	if err == nil {
 		e.mu.Lock()

@@ -126,7 +126,9 @@ func (c *conn) connect(ctx context.Context) error {
 		nats.NoCallbacksAfterClientClose(),
 	}
 	if c.config.InProcess != nil {
-		options = append(options, nats.InProcessServer(c.config.InProcess))
+		options = append(options, nats.InProcessServer(lineProvider{c.config.InProcess}))
+	} else {
+		options = append(options, nats.SetCustomDialer(lineDialer{c.config.dialer(timeout)}))
 	}
 	url := c.config.URL
 	if url == "" {
