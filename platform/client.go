@@ -22,7 +22,7 @@ type Client struct {
 	from     string // value of the header h2-from
 	overlay  string // of calls whose context has none; empty for a Service
 
-	bus     atomic.Pointer[bus.Bus]
+	bus     *atomic.Pointer[bus.Bus]
 	log     *slog.Logger
 	hops    *telemetry.Hops
 	targets targets
@@ -54,6 +54,7 @@ func newClient(name string, cfg *config) *Client {
 	c := &Client{
 		name:     name,
 		instance: newInstanceID(name),
+		bus:      new(atomic.Pointer[bus.Bus]),
 		log:      slog.New(telemetry.NewLogHandler(cfg.logger.Handler())),
 		hops:     telemetry.NewHops(hopsPerEndpoint),
 	}
