@@ -1,0 +1,128 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/hansom-platform/hansom/fault"
+	"github.com/hansom-platform/hansom/platform"
+	hansompb "github.com/hansom-platform/hansom/proto/hansom"
+)
+
+// dispatch answers a visit or says why not.
+func (g *Gateway) dispatch(v *visit) error {
+	if err := checkSize(v.r); err != nil {
+		return err
+	}
+	if page := g.page(v.r.URL.Path); page != nil {
+		return g.show(v, page)
+	}
+	busy := g.busy.Add(1)
+	defer g.busy.Add(-1)
+	if busy > int64(g.config.Concurrency) {
+		v.metrics().Shed()
+		return fault.New(fault.Unavailable, "gateway.shed", "the gateway is handling %d requests, as many as it may; try again soon", g.config.Concurrency)
+	}
+	if v.r.URL.Path == endpointRPC {
+		return g.rpc(v)
+	}
+	return g.forward(v)
+}
+
+// forward sends a request to the service that its path names, and the answer back.
+func (g *Gateway) forward(v *visit) error {
+	path := v.r.URL.EscapedPath()
+	to, ok := parsePath(path)
+	if !ok {
+		return refuse(http.StatusNotFound, "gateway.no_path", "nothing is here; paths are of the form /v1/customer/neardrivers: a version, whose API it is, an endpoint")
+	}
+	idempotent, ok := methods[v.r.Method]
+	if !ok {
+		return v.wrongMethod(allMethods)
+	}
+	body, err := g.body(v)
+	if err != nil {
+		return err
+	}
+	ctx, cancel, err := g.carry(v)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	var opts []platform.EndpointOption
+	if idempotent {
+		opts = append(opts, platform.Idempotent())
+	}
+	response, err := g.svc.HTTP(ctx, to.service, to.endpoint, &hansompb.HttpRequest{
+		Method: v.r.Method, Path: path, Query: v.r.URL.RawQuery, Host: v.r.Host, RemoteAddr: v.r.RemoteAddr,
+		Header: incoming(v.r.Header), Body: body, RequestId: v.id,
+	}, opts...)
+	if isRouted(err) {
+		v.endpoint = to.template
+	}
+	if err != nil {
+		return forwardError(err, to)
+	}
+	return v.pass(response)
+}
+
+// isRouted reports whether a call got so far that its path is known to be one. The
+// paths that lead somewhere are bounded in number, those that clients ask for are not.
+func isRouted(err error) bool {
+	if err == nil {
+		return true
+	}
+	f := fault.From(err)
+	return f.Reason != reasonUnknownService && f.Reason != reasonNoEndpoint &&
+		(f.Code != fault.Unavailable || f.Origin == fault.Peer)
+}
+
+// forwardError keeps a service's list of endpoints from the world.
+func forwardError(err error, to destination) error {
+	if fault.ReasonOf(err) == reasonNoEndpoint {
+		return refuse(http.StatusNotFound, "gateway.no_endpoint", "there is no endpoint %s in %s", to.endpoint, strings.TrimSuffix(to.template, "/"+to.endpoint))
+	}
+	return err
+}
+
+// pass answers with what a service said.
+func (v *visit) pass(r *hansompb.HttpResponse) error {
+	status := int(r.GetStatus())
+	if status < http.StatusOK || status > 599 {
+		return fault.New(fault.BadResponse, "gateway.bad_status", "the service answered with the status %d, which is none", status)
+	}
+	outgoing(v.w.Header(), r.GetHeader())
+	v.protect()
+	v.answer(status, r.GetBody())
+	return nil
+}
+
+// wrongMethod refuses a method; allow lists those that there are.
+func (v *visit) wrongMethod(allow string) error {
+	v.w.Header().Set("Allow", allow)
+	return refuse(http.StatusMethodNotAllowed, "gateway.method", "the method %s is not allowed here; allowed are %s", v.r.Method, allow)
+}
+
+const headerOverlay = "X-Hansom-Overlay"
+
+var overlayLabel = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// carry returns the context of a visit's calls: its budget, and the cohort and
+// overlay that go down the call tree.
+func (g *Gateway) carry(v *visit) (context.Context, context.CancelFunc, error) {
+	ctx := v.r.Context()
+	if v.cohort = cohortOf(g.config.Salt, v.r); v.cohort != noCohort {
+		ctx = platform.WithCohort(ctx, v.cohort)
+	}
+	if label := v.r.Header.Get(headerOverlay); label != "" && notLocal(v.r) == "" {
+		if !overlayLabel.MatchString(label) {
+			return nil, nil, refuse(http.StatusBadRequest, "gateway.overlay", "the header %s is %q; want letters, digits and . _ -", headerOverlay, label)
+		}
+		v.overlay = label
+		ctx = platform.WithOverlay(ctx, label)
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.config.Budget)
+	return ctx, cancel, nil
+}
