@@ -1,0 +1,90 @@
+package city
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	_ "time/tzdata" // time zones must be known on machines without a zoneinfo folder
+
+	"github.com/hansom-platform/hansom/fault"
+)
+
+// A City is one document. Coordinates are degrees, WGS 84.
+type City struct {
+	Code     string  `json:"code"` // three capital letters
+	Name     string  `json:"name"`
+	Lat      float64 `json:"lat"` // of the centre
+	Lng      float64 `json:"lng"`
+	Radius   float64 `json:"radius_m"`  // of the area served, 1 to 100 km
+	Speed    float64 `json:"speed_mps"` // mean speed in free-flowing traffic, 1 to 40 m/s
+	Timezone string  `json:"timezone"`  // IANA name
+}
+
+var code = regexp.MustCompile(`^[A-Z]{3}$`)
+
+// validate names everything that is wrong with c.
+func (c City) validate() error {
+	_, zone := time.LoadLocation(c.Timezone)
+	return errors.Join(
+		expect(code.MatchString(c.Code), "code %q: want three capital letters", c.Code),
+		expect(c.Name != "", "name is empty"),
+		expect(-90 <= c.Lat && c.Lat <= 90, "lat %g: want -90 to 90", c.Lat),
+		expect(-180 <= c.Lng && c.Lng <= 180, "lng %g: want -180 to 180", c.Lng),
+		expect(1e3 <= c.Radius && c.Radius <= 100e3, "radius_m %g: want 1,000 to 100,000", c.Radius),
+		expect(1 <= c.Speed && c.Speed <= 40, "speed_mps %g: want 1 to 40", c.Speed),
+		expect(c.Timezone != "" && zone == nil, "timezone %q: want an IANA name such as Europe/London", c.Timezone),
+	)
+}
+
+func expect(ok bool, format string, args ...any) error {
+	if ok {
+		return nil
+	}
+	return fmt.Errorf(format, args...)
+}
+
+// catalogue holds all cities. It is never changed.
+type catalogue struct {
+	cities []City // by code
+}
+
+// newCatalogue checks the documents, which are keyed by their file's name.
+func newCatalogue(documents map[string]City) (*catalogue, error) {
+	var cities []City
+	for name, city := range documents {
+		if err := city.validate(); err != nil {
+			return nil, fmt.Errorf("city document %s: %w", name, err)
+		}
+		if name != city.Code {
+			return nil, fmt.Errorf("city document %s holds the code %s; name the file for its city", name, city.Code)
+		}
+		cities = append(cities, city)
+	}
+	slices.SortFunc(cities, func(a, b City) int { return strings.Compare(a.Code, b.Code) })
+	return &catalogue{cities}, nil
+}
+
+// city returns one city, or NotFound core.city.read.unknown_city.
+func (c *catalogue) city(code string) (City, error) {
+	at, ok := slices.BinarySearchFunc(c.cities, code, func(city City, code string) int {
+		return strings.Compare(city.Code, code)
+	})
+	if !ok {
+		return City{}, fault.New(fault.NotFound, "core.city.read.unknown_city",
+			"there is no city %.20q; the cities are %s", code, strings.Join(c.codes(), ", "))
+	}
+	return c.cities[at], nil
+}
+
+func (c *catalogue) codes() []string {
+	codes := make([]string, len(c.cities))
+	for i, city := range c.cities {
+		codes[i] = city.Code
+	}
+	return codes
+}
+
+func (c *catalogue) all() []City { return c.cities }
