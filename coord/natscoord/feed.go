@@ -17,6 +17,9 @@ const (
 	// recheck is how long a feed waits for the rest of the present state before it asks the
 	// server whether there is any: what was still to come may have expired.
 	recheck = 200 * time.Millisecond
+	// maxSilent is how often it does so before it gives the consumer up: in a
+	// cluster, the request for messages may have been lost.
+	maxSilent = 4
 )
 
 // errGap is the end of a feed that missed a message.
@@ -30,16 +33,19 @@ type feed struct {
 	read     uint64 // consumer sequence of the last message read
 	seen     uint64 // its sequence in the stream
 	pending  uint64 // how many were to follow as of then
+	silent   int    // how often in a row the present state was waited for in vain
 }
 
 func (c *Coord) openFeed(ctx context.Context, filters []string) (*feed, error) {
-	consumer, err := c.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
-		DeliverPolicy:     jetstream.DeliverLastPerSubjectPolicy,
-		AckPolicy:         jetstream.AckNonePolicy,
-		FilterSubjects:    filters,
-		InactiveThreshold: consumerIdle,
-		MemoryStorage:     true,
-		Replicas:          1,
+	consumer, err := persist(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
+		return c.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
+			DeliverPolicy:     jetstream.DeliverLastPerSubjectPolicy,
+			AckPolicy:         jetstream.AckNonePolicy,
+			FilterSubjects:    filters,
+			InactiveThreshold: consumerIdle,
+			MemoryStorage:     true,
+			Replicas:          1,
+		})
 	})
 	if err != nil {
 		return nil, err
@@ -111,19 +117,23 @@ func (f *feed) fillOne(ctx context.Context, t *tree) error {
 	subject, r, err := f.next(wait)
 	switch {
 	case err == nil:
+		f.silent = 0
 		t.apply(f.coord.names, subject, r)
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.Is(err, context.DeadlineExceeded):
-		return f.recount(ctx)
+	case !errors.Is(err, context.DeadlineExceeded):
+		return err
 	}
-	return err
+	if f.silent++; f.silent > maxSilent {
+		return errGap
+	}
+	return f.recount(ctx)
 }
 
 // recount asks the server how many messages are to follow.
 func (f *feed) recount(ctx context.Context) error {
-	info, err := f.consumer.Info(ctx)
+	info, err := persist(ctx, f.consumer.Info)
 	if err != nil {
 		return err
 	}

@@ -187,13 +187,9 @@ func redact(servers string) string {
 }
 
 func (c *Coord) openStream(ctx context.Context) error {
-	s, err := c.js.Stream(ctx, c.names.stream())
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		s, err = c.js.CreateStream(ctx, c.streamConfig())
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			s, err = c.js.Stream(ctx, c.names.stream())
-		}
-	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeoutOf(ctx))
+	defer cancel()
+	s, err := persist(ctx, c.findStream)
 	if err != nil {
 		if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, nats.ErrNoResponders) {
 			return fault.Wrap(err, fault.Unavailable, "coord.nats.jetstream",
@@ -208,6 +204,19 @@ func (c *Coord) openStream(ctx context.Context) error {
 	}
 	c.stream, c.replicas = s, cfg.Replicas
 	return nil
+}
+
+// findStream returns the stream and creates it if it is not there.
+func (c *Coord) findStream(ctx context.Context) (jetstream.Stream, error) {
+	s, err := c.js.Stream(ctx, c.names.stream())
+	if !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return s, err
+	}
+	s, err = c.js.CreateStream(ctx, c.streamConfig())
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return c.js.Stream(ctx, c.names.stream())
+	}
+	return s, err
 }
 
 // streamConfig is that of a key-value bucket but for direct reads, which could be

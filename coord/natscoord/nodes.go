@@ -42,7 +42,9 @@ func (c *Coord) last(ctx context.Context, subject string) (record, error) {
 		return record{}, translate(context.Background(), err)
 	}
 	defer release()
-	m, err := c.stream.GetLastMsgForSubject(ctx, subject)
+	m, err := persist(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+		return c.stream.GetLastMsgForSubject(ctx, subject)
+	})
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return record{}, nil
 	}
@@ -205,14 +207,26 @@ func (c *Coord) List(ctx context.Context, prefix string) ([]driver.Node, error) 
 		}
 		filters = append(filters, c.names.barrier(c.id))
 	}
-	t := newTree()
+	for {
+		nodes, err := c.readAll(ctx, prefix, filters, barrier)
+		if err == nil {
+			return nodes, nil
+		}
+		if ctx.Err() != nil || !transient(err) {
+			return nil, translate(ctx, err)
+		}
+	}
+}
+
+func (c *Coord) readAll(ctx context.Context, prefix string, filters []string, until uint64) ([]driver.Node, error) {
 	f, err := c.openFeed(ctx, filters)
 	if err != nil {
-		return nil, translate(ctx, err)
+		return nil, err
 	}
 	defer f.close()
-	if err := f.fill(ctx, t, barrier); err != nil {
-		return nil, translate(ctx, err)
+	t := newTree()
+	if err := f.fill(ctx, t, until); err != nil {
+		return nil, err
 	}
 	return t.visible(prefix), nil
 }
