@@ -53,6 +53,9 @@ type Capabilities struct {
 	// RestartTTL is a ttl that surely outlasts Restart: a session with it must survive one.
 	// Zero if sessions never do.
 	RestartTTL time.Duration
+	// SharedEngine says that the engine runs in this process and outlives the
+	// harness, so that its goroutines cannot be told from leaked ones.
+	SharedEngine bool
 }
 
 // NewHarness starts an engine for one test or benchmark.

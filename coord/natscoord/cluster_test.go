@@ -173,9 +173,10 @@ func (h *clusterHarness) leader(ctx context.Context) (string, error) {
 
 func (h *clusterHarness) Capabilities() drivertest.Capabilities {
 	return drivertest.Capabilities{
-		MinTTL:      time.Second,
-		ExpirySlack: 4 * time.Second,
-		RestartTTL:  10 * time.Second,
+		MinTTL:       time.Second,
+		ExpirySlack:  4 * time.Second,
+		RestartTTL:   10 * time.Second,
+		SharedEngine: true,
 	}
 }
 
