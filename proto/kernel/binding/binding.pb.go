@@ -553,7 +553,8 @@ func (x *BindingsRequest) GetService() string {
 type BindingsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Bindings      []*Bound               `protobuf:"bytes,1,rep,name=bindings,proto3" json:"bindings,omitempty"`
-	Leader        string                 `protobuf:"bytes,2,opt,name=leader,proto3" json:"leader,omitempty"` // instance of kernel.binding that leads this zone
+	Leader        string                 `protobuf:"bytes,2,opt,name=leader,proto3" json:"leader,omitempty"`    // instance of kernel.binding that leads this zone
+	Drifted       uint64                 `protobuf:"varint,3,opt,name=drifted,proto3" json:"drifted,omitempty"` // bindings that audits of the answering instance found wrong since its start
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -600,6 +601,13 @@ func (x *BindingsResponse) GetLeader() string {
 		return x.Leader
 	}
 	return ""
+}
+
+func (x *BindingsResponse) GetDrifted() uint64 {
+	if x != nil {
+		return x.Drifted
+	}
+	return 0
 }
 
 type Bound struct {
@@ -740,10 +748,11 @@ const file_kernel_binding_binding_proto_rawDesc = "" +
 	"\x15measured_basis_points\x18\x04 \x01(\rR\x13measuredBasisPoints\x120\n" +
 	"\x14requests_last_minute\x18\x05 \x01(\x04R\x12requestsLastMinute\"+\n" +
 	"\x0fBindingsRequest\x12\x18\n" +
-	"\aservice\x18\x01 \x01(\tR\aservice\"]\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\"w\n" +
 	"\x10BindingsResponse\x121\n" +
 	"\bbindings\x18\x01 \x03(\v2\x15.kernel.binding.BoundR\bbindings\x12\x16\n" +
-	"\x06leader\x18\x02 \x01(\tR\x06leader\"\xa3\x02\n" +
+	"\x06leader\x18\x02 \x01(\tR\x06leader\x12\x18\n" +
+	"\adrifted\x18\x03 \x01(\x04R\adrifted\"\xa3\x02\n" +
 	"\x05Bound\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x1a\n" +
 	"\binstance\x18\x02 \x01(\tR\binstance\x12\x18\n" +
