@@ -38,7 +38,7 @@ var table = []rule{
 
 	// The library for service authors: never a driver, never the kernel. Its test kit may implement the driver interface,
 	// to run a service in memory.
-	{"platform/platformtest", []string{"platform/...", "bus", "bus/driver", "proto/...", "fault"}},
+	{"platform/platformtest/...", []string{"platform/...", "bus", "bus/driver", "proto/...", "fault"}},
 	{"platform/...", []string{"platform/...", "bus", "proto/...", "fault"}},
 	{"adapters/{adapter}/...", []string{"adapters/{adapter}/...", "platform/...", "fault"}},
 
@@ -75,7 +75,7 @@ var inTests = []string{
 }
 
 // testKits are packages made for tests. Only tests, and other kits, import them.
-var testKits = []string{"*/drivertest", "platform/platformtest"}
+var testKits = []string{"*/drivertest", "platform/platformtest/..."}
 
 // aboveNATS may import NATS: its two drivers, the wiring that embeds the server, and what stands above the wiring.
 // Everything else must neither import it, in tests neither, nor depend on it through others.
