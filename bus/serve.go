@@ -49,8 +49,8 @@ func (s *Server) deliver(m *Message, r driver.Replier) {
 
 func (s *Server) handle(deadline time.Time, m *Message, r driver.Replier) {
 	defer s.inflight.Done()
-	ctx, cancel := context.WithDeadline(s.ctx, deadline)
-	defer cancel()
+	ctx := &budgetContext{parent: s.ctx, deadline: deadline}
+	defer ctx.finish()
 	if ctx.Err() != nil {
 		return
 	}

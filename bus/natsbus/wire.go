@@ -3,7 +3,6 @@ package natsbus
 import (
 	"encoding/binary"
 	"errors"
-	"strings"
 	"unsafe"
 
 	"github.com/hansom-platform/hansom/bus/driver"
@@ -64,20 +63,26 @@ func parseMessage(payload []byte, m *driver.Message) error {
 	}
 	block, body := rest[:size], rest[size:]
 	fields := unsafe.String(unsafe.SliceData(block), len(block))
-	header := make(driver.Header, 0, 12)
-	for len(fields) > 0 {
-		var f driver.Field
-		var ok bool
-		if f.Key, fields, ok = cutString(fields); !ok {
-			return errWire
-		}
-		if f.Value, fields, ok = cutString(fields); !ok {
-			return errWire
-		}
-		header = append(header, f)
+	count, ok := countStrings(fields)
+	if !ok || count%2 != 0 {
+		return errWire
+	}
+	header := make(driver.Header, count/2)
+	for i := range header {
+		header[i].Key, fields, _ = cutString(fields)
+		header[i].Value, fields, _ = cutString(fields)
 	}
 	m.Header, m.Body = header, body[:len(body):len(body)]
 	return nil
+}
+
+func countStrings(s string) (n int, ok bool) {
+	for ; len(s) > 0; n++ {
+		if _, s, ok = cutString(s); !ok {
+			return 0, false
+		}
+	}
+	return n, true
 }
 
 // cutString cuts a length and as many bytes off the front of s.
@@ -94,12 +99,4 @@ func cutString(s string) (word, rest string, ok bool) {
 		}
 	}
 	return "", "", false
-}
-
-// detach gives m memory of its own where a message is kept for long.
-func detach(m *driver.Message) {
-	for i := range m.Header {
-		m.Header[i].Key = strings.Clone(m.Header[i].Key)
-		m.Header[i].Value = strings.Clone(m.Header[i].Value)
-	}
 }
