@@ -281,6 +281,8 @@ func (c *Coord) Close(ctx context.Context) error {
 		sessions = append(sessions, s)
 	}
 	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, requestTimeoutOf(ctx))
+	defer cancel()
 	var errs []error
 	for _, s := range sessions {
 		errs = append(errs, s.Close(ctx))
