@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"sync"
@@ -119,12 +120,24 @@ func (h *Hops) Find(traceID string) []*hansompb.Hop {
 	for _, r := range *h.rings.Load() {
 		found = r.find(id, found)
 	}
-	slices.SortFunc(found, func(a, b hop) int { return int(max(-1, min(1, a.start-b.start))) })
+	slices.SortFunc(found, compareHops)
 	hops := make([]*hansompb.Hop, len(found))
 	for i := range found {
 		hops[i] = found[i].message()
 	}
 	return hops
+}
+
+// compareHops orders by time. What began at the same moment is ordered as it was
+// caused: a request is handled first, and calls others then.
+func compareHops(a, b hop) int {
+	if c := cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(b.duration, a.duration)); c != 0 || a.server == b.server {
+		return c
+	}
+	if a.server {
+		return -1
+	}
+	return 1
 }
 
 func (h *hop) message() *hansompb.Hop {

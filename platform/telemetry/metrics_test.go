@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -18,8 +19,11 @@ func get(t *testing.T, path string) (int, string) {
 	return w.Code, w.Body.String()
 }
 
+var runs atomic.Int64
+
 func TestMetrics(t *testing.T) {
-	server := EndpointMetrics(SideServer, "core.metrics", "served")
+	service := fmt.Sprint("core.metrics", runs.Add(1)) // what is counted stays for the process
+	server := EndpointMetrics(SideServer, service, "served")
 	server.Observe("", 3*time.Millisecond)
 	server.Observe("NOT_FOUND", time.Second)
 	server.Observe("NO_SUCH_CODE", time.Second)
@@ -27,10 +31,10 @@ func TestMetrics(t *testing.T) {
 	server.Inflight(-1)
 	server.Shed()
 	server.Retry() // is the calling side's
-	client := EndpointMetrics(SideClient, "core.metrics", "called")
+	client := EndpointMetrics(SideClient, service, "called")
 	client.Retry()
 	client.Circuit(CircuitOpen)
-	if EndpointMetrics(SideClient, "core.metrics", "called") != client {
+	if EndpointMetrics(SideClient, service, "called") != client {
 		t.Error("EndpointMetrics made a second value for the same endpoint")
 	}
 
@@ -39,17 +43,18 @@ func TestMetrics(t *testing.T) {
 		t.Fatalf("GET /metrics = %d", code)
 	}
 	for _, line := range []string{
-		`hansom_requests_total{code="OK",endpoint="served",service="core.metrics",side="server"} 1`,
-		`hansom_requests_total{code="NOT_FOUND",endpoint="served",service="core.metrics",side="server"} 1`,
-		`hansom_requests_total{code="INTERNAL",endpoint="served",service="core.metrics",side="server"} 1`,
-		`hansom_request_duration_seconds_bucket{endpoint="served",service="core.metrics",side="server",le="0.0025"} 0`,
-		`hansom_request_duration_seconds_bucket{endpoint="served",service="core.metrics",side="server",le="0.005"} 1`,
-		`hansom_inflight{endpoint="served",service="core.metrics",side="server"} 1`,
-		`hansom_shed_total{endpoint="served",service="core.metrics"} 1`,
-		`hansom_retries_total{endpoint="called",service="core.metrics"} 1`,
-		`hansom_circuit_state{endpoint="called",service="core.metrics"} 2`,
+		`hansom_requests_total{code="OK",endpoint="served",service="SERVICE",side="server"} 1`,
+		`hansom_requests_total{code="NOT_FOUND",endpoint="served",service="SERVICE",side="server"} 1`,
+		`hansom_requests_total{code="INTERNAL",endpoint="served",service="SERVICE",side="server"} 1`,
+		`hansom_request_duration_seconds_bucket{endpoint="served",service="SERVICE",side="server",le="0.0025"} 0`,
+		`hansom_request_duration_seconds_bucket{endpoint="served",service="SERVICE",side="server",le="0.005"} 1`,
+		`hansom_inflight{endpoint="served",service="SERVICE",side="server"} 1`,
+		`hansom_shed_total{endpoint="served",service="SERVICE"} 1`,
+		`hansom_retries_total{endpoint="called",service="SERVICE"} 1`,
+		`hansom_circuit_state{endpoint="called",service="SERVICE"} 2`,
 		`go_goroutines `,
 	} {
+		line = strings.ReplaceAll(line, "SERVICE", service)
 		if !strings.Contains(body, line) {
 			t.Errorf("/metrics lacks %s", line)
 		}
