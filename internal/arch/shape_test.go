@@ -123,21 +123,22 @@ func TestTestsDoNotSleep(t *testing.T) {
 	report(t, checkSleeps(repository(t)))
 }
 
-// checkSleeps finds time.Sleep in tests and test kits. In a bubble of synctest.Test it is how virtual time passes, and takes
-// none: it may stand within such a call, and in the helpers of a file whose every test makes one.
+// checkSleeps finds time.Sleep in tests and test kits. In a bubble of synctest.Test or platformtest.Run it is how virtual time
+// passes, and takes none: it may stand within such a call, and in the helpers of a file whose every test makes one.
 func checkSleeps(t *tree) []string {
 	var faults []string
 	for _, f := range t.files {
 		if !f.test && !matchAny(testKits, f.pkg, nil) {
 			continue
 		}
-		sleep, bubble := f.localName("time")+".Sleep", f.localName("testing/synctest")+".Test"
-		virtual := f.everyTestSelects(bubble)
+		sleep := f.localName("time") + ".Sleep"
+		bubbles := []string{f.localName("testing/synctest") + ".Test", f.localName(t.module+"/platform/platformtest") + ".Run"}
+		virtual := f.everyTestSelects(bubbles)
 		for _, decl := range f.syntax.Decls {
 			if fn, ok := decl.(*ast.FuncDecl); ok && virtual && !isTest(fn) {
 				continue
 			}
-			for _, at := range selections(decl, sleep, bubble) {
+			for _, at := range selections(decl, sleep, bubbles) {
 				faults = append(faults, fmt.Sprintf("%s: time.Sleep in a test; await the condition with a deadline,"+
 					" or use testing/synctest", t.fset.Position(at)))
 			}
@@ -146,11 +147,11 @@ func checkSleeps(t *tree) []string {
 	return faults
 }
 
-// selections returns where a name such as "time.Sleep" occurs below a node, leaving out calls of the function except.
-func selections(within ast.Node, name, except string) []token.Pos {
+// selections returns where a name such as "time.Sleep" occurs below a node, leaving out calls of the functions except.
+func selections(within ast.Node, name string, except []string) []token.Pos {
 	var found []token.Pos
 	ast.Inspect(within, func(n ast.Node) bool {
-		if call, ok := n.(*ast.CallExpr); ok && except != "" && selected(call.Fun) == except {
+		if call, ok := n.(*ast.CallExpr); ok && slices.Contains(except, selected(call.Fun)) {
 			return false
 		}
 		if s, ok := n.(*ast.SelectorExpr); ok && selected(s) == name {
@@ -165,8 +166,8 @@ func isTest(fn *ast.FuncDecl) bool {
 	return fn.Recv == nil && (strings.HasPrefix(fn.Name.Name, "Test") || strings.HasPrefix(fn.Name.Name, "Benchmark"))
 }
 
-// everyTestSelects says whether f has tests and name occurs in each of them.
-func (f file) everyTestSelects(name string) bool {
+// everyTestSelects says whether f has tests and one of the names occurs in each of them.
+func (f file) everyTestSelects(names []string) bool {
 	tests := 0
 	for _, decl := range f.syntax.Decls {
 		fn, ok := decl.(*ast.FuncDecl)
@@ -174,14 +175,14 @@ func (f file) everyTestSelects(name string) bool {
 			continue
 		}
 		tests++
-		if len(selections(fn, name, "")) == 0 {
+		if !slices.ContainsFunc(names, func(name string) bool { return len(selections(fn, name, nil)) > 0 }) {
 			return false
 		}
 	}
 	return tests > 0
 }
 
-// localName returns the name by which f knows a package of the standard library; one that no code can use where it does
+// localName returns the name by which f knows a package whose path ends in its name; one that no code can use where it does
 // not import it.
 func (f file) localName(imported string) string {
 	for _, spec := range f.syntax.Imports {
