@@ -26,13 +26,10 @@ func (c *Coord) Lead(ctx context.Context, name, id string, fn func(ctx context.C
 	for ctx.Err() == nil {
 		began := time.Now()
 		err := c.term(ctx, name, id, fn)
-		if ctx.Err() != nil {
-			break
-		}
 		if err == nil || time.Since(began) > c.leadTTL {
 			pause = shortestPause
 		}
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			c.log.WarnContext(ctx, "leadership term failed; campaigning again",
 				"leadership", name, "id", id, "pause", pause, "error", err)
 		}

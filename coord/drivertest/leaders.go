@@ -3,7 +3,6 @@ package drivertest
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -65,7 +64,7 @@ func (e *env) wantLeader(c *coord.Coord, name, id string, token uint64) {
 }
 
 // quiet keeps expected failures out of the test's output.
-var quiet = coord.Logger(slog.New(slog.NewTextHandler(io.Discard, nil)))
+var quiet = coord.Logger(slog.New(slog.DiscardHandler))
 
 func testLeadershipHandsOver(e *env) {
 	a, b := e.connect(quiet), e.connect(quiet)

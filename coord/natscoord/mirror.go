@@ -2,6 +2,7 @@ package natscoord
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -279,7 +280,7 @@ func (m *mirror) deleteOrphan(n driver.Node) error {
 		return err
 	}
 	err = m.coord.purge(m.ctx, m.coord.names.node(n.Path), jetstream.WithExpectLastSequencePerSubject(n.Revision))
-	if err == errWrongRevision {
+	if errors.Is(err, errWrongRevision) {
 		return nil
 	}
 	return err
