@@ -244,6 +244,7 @@ func TestHTTP(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer func() { _ = response.Body.Close() }()
 		body, _ := io.ReadAll(response.Body)
 		if want := "POST /v1/customer/neardrivers/x?city=LON hello"; response.StatusCode != http.StatusAccepted || string(body) != want {
 			t.Errorf("got %d %q, want 202 %q", response.StatusCode, body, want)
@@ -263,11 +264,11 @@ func TestHTTPFaults(t *testing.T) {
 			"/v1/customer/nosuch":      http.StatusNotFound,
 			"/v1/driver/neardrivers":   http.StatusNotFound,
 		} {
-			if got := api.Get(path).StatusCode; got != status {
+			if got := api.Get(t.Context(), path).Code; got != status {
 				t.Errorf("GET %s = %d, want %d", path, got, status)
 			}
 		}
-		if got := api.Post("/v1/customer/nosuch", "{}").Header.Get("Content-Type"); got != fault.ProblemType {
+		if got := api.Post(t.Context(), "/v1/customer/nosuch", "{}").Header().Get("Content-Type"); got != fault.ProblemType {
 			t.Errorf("the fault came as %q, want %q", got, fault.ProblemType)
 		}
 	})
@@ -286,7 +287,7 @@ func TestHopsFollowARequest(t *testing.T) {
 			}
 		}), platform.Roles(platform.RoleAnyone))
 		env.Start(eta, api)
-		id := env.HTTP("api.v1.customer").Get("/v1/customer/eta").Header.Get(platform.HeaderRequestID)
+		id := env.HTTP("api.v1.customer").Get(t.Context(), "/v1/customer/eta").Header().Get(platform.HeaderRequestID)
 
 		for svc, want := range map[*platform.Service]string{
 			api: "server api.v1.customer/eta, client core.eta/estimate",

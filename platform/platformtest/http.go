@@ -2,6 +2,7 @@ package platformtest
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -43,21 +44,21 @@ func (e *Env) HTTP(service string) *HTTP {
 }
 
 // Get answers a GET request for target, such as "/v1/customer/neardrivers?city=LON".
-func (h *HTTP) Get(target string) *http.Response {
-	return h.record(httptest.NewRequest(http.MethodGet, target, nil))
+func (h *HTTP) Get(ctx context.Context, target string) *httptest.ResponseRecorder {
+	return h.record(httptest.NewRequestWithContext(ctx, http.MethodGet, target, nil))
 }
 
 // Post answers a POST request with a JSON body.
-func (h *HTTP) Post(target, body string) *http.Response {
-	r := httptest.NewRequest(http.MethodPost, target, strings.NewReader(body))
+func (h *HTTP) Post(ctx context.Context, target, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	return h.record(r)
 }
 
-func (h *HTTP) record(r *http.Request) *http.Response {
+func (h *HTTP) record(r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	return w.Result()
+	return w
 }
 
 // RoundTrip implements http.RoundTripper. Faults come as problem+json, as from the
@@ -66,7 +67,7 @@ func (h *HTTP) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
 		defer func() { _ = r.Body.Close() }()
 	}
-	response := h.record(r)
+	response := h.record(r).Result()
 	response.Request = r
 	return response, nil
 }
@@ -85,7 +86,7 @@ func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add(f.GetName(), f.GetValue())
 	}
 	w.WriteHeader(int(response.GetStatus()))
-	_, _ = w.Write(response.GetBody()) // the client that went away is the test's own
+	_, _ = w.Write(response.GetBody()) //nolint:gosec // G705: the browser that could be attacked is a test
 }
 
 func (h *HTTP) call(r *http.Request, id string) (*hansompb.HttpResponse, error) {

@@ -16,6 +16,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 )
 
 // Config is what Setup needs beside the environment's variables.
@@ -73,7 +74,9 @@ func Setup(ctx context.Context, c Config) (shutdown func(context.Context) error,
 	otel.SetTracerProvider(e.provider(c.Identity))
 	otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}))
 	return func(ctx context.Context) error {
-		exporting.CompareAndSwap(e, nil)
+		if exporting.CompareAndSwap(e, nil) {
+			otel.SetTracerProvider(noop.NewTracerProvider())
+		}
 		return e.processor.Shutdown(ctx)
 	}, nil
 }

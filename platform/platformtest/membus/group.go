@@ -133,7 +133,7 @@ func (m *member) deliver(i *item) {
 
 // severed reports that the connection was cut off, not closed.
 func (c *conn) severed() bool {
-	return c.ctx.Err() != nil && context.Cause(c.ctx) != errClosed
+	return c.ctx.Err() != nil && !errors.Is(context.Cause(c.ctx), errClosed)
 }
 
 // settle ends one delivery: done, again later, or given up.
