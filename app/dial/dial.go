@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -47,6 +48,8 @@ type Dialer struct {
 	Name   string                     // shown by the engine in its list of connections
 	Inside nats.InProcessConnProvider // an embedded server, which the bus reaches without a socket; the URL gives user and password
 	Logger *slog.Logger               // default slog.Default()
+
+	LeaderTTL time.Duration // how long leadership outlives its holder; default coord.DefaultLeadershipTTL
 }
 
 // Bus opens the bus at rawURL, routing from zone z. Parameters of the URL that the
@@ -83,7 +86,9 @@ func (d Dialer) Coord(ctx context.Context, rawURL string) (*coord.Coord, error) 
 	if err != nil {
 		return nil, err
 	}
-	return coord.New(c, coord.Logger(cmp.Or(d.Logger, slog.Default()))), nil
+	return coord.New(c,
+		coord.Logger(cmp.Or(d.Logger, slog.Default())),
+		coord.LeadershipTTL(cmp.Or(d.LeaderTTL, coord.DefaultLeadershipTTL))), nil
 }
 
 // choose finds the driver of a URL. The URL may hold a password: errors do not show it.

@@ -1,0 +1,138 @@
+package app
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hansom-platform/hansom/app/broker"
+	"github.com/hansom-platform/hansom/bus"
+	"github.com/hansom-platform/hansom/gateway"
+)
+
+// The defaults of Config.
+const (
+	DefaultData    = "./data"
+	DefaultListen  = ":8080"
+	DefaultMetrics = "127.0.0.1:8090"
+	DefaultCity    = "LON"
+)
+
+// Nothing is the listen address of what is not to listen.
+const Nothing = "none"
+
+// Config says what runs and where. The zero Config is a whole platform on an
+// embedded NATS server, with no simulated taxis.
+type Config struct {
+	// Services run in this app, one instance for each name; a name given twice makes
+	// two. Default: every service there is.
+	Services []string
+
+	// Bus is the URL of a bus that runs already. Where it is empty, the app embeds
+	// one: it keeps its data in Data, which it locks, and listens on BusListen.
+	Bus string
+	// Coord is the URL of the coordination engine, for the kernel's services.
+	// Default: Bus, without its parameters.
+	Coord string
+
+	Data          string // folder of the embedded bus and admin.json; default DefaultData
+	BusListen     string // of the embedded bus; default broker.DefaultListen
+	Listen        string // of api.gateway; default DefaultListen
+	MetricsListen string // metrics, profiles and health of the process; default DefaultMetrics; or Nothing
+
+	Zone    bus.Zone // default HANSOM_REGION and HANSOM_ZONE, else local and a
+	Version string   // of the services; default Version()
+	Overlay string   // label of the services, so that they get only requests that carry it
+
+	// Taxis is how many taxis are simulated, through the thin API, in City (default
+	// DefaultCity). It needs api.gateway in Services.
+	Taxis int
+	City  string
+
+	// Drain bounds how long a service may take to finish its requests when the app
+	// stops; default 2 s with the embedded bus, which goes down after it, else 60 s.
+	Drain time.Duration
+
+	Logger *slog.Logger // default slog.Default()
+}
+
+// closing is what stopping may take beside draining services.
+const closing = 2500 * time.Millisecond
+
+func (c Config) withDefaults() Config {
+	c.Data = cmp.Or(c.Data, DefaultData)
+	c.BusListen = cmp.Or(c.BusListen, broker.DefaultListen)
+	c.Listen = cmp.Or(c.Listen, DefaultListen)
+	c.MetricsListen = cmp.Or(c.MetricsListen, DefaultMetrics)
+	c.Zone.Region = cmp.Or(c.Zone.Region, os.Getenv("HANSOM_REGION"), "local")
+	c.Zone.Zone = cmp.Or(c.Zone.Zone, os.Getenv("HANSOM_ZONE"), "a")
+	c.Version = cmp.Or(c.Version, Version())
+	c.City = cmp.Or(c.City, DefaultCity)
+	c.Logger = cmp.Or(c.Logger, slog.Default())
+	if len(c.Services) == 0 {
+		c.Services = Services()
+	}
+	if c.Drain == 0 {
+		c.Drain = 60 * time.Second
+		if c.embedded() {
+			c.Drain = 2 * time.Second
+		}
+	}
+	if c.Coord == "" && c.Bus != "" {
+		c.Coord = withoutParameters(c.Bus)
+	}
+	return c
+}
+
+func (c Config) embedded() bool { return c.Bus == "" }
+
+// withoutParameters cuts what is meant for another driver than the one that is
+// about to read the URL.
+func withoutParameters(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return rawURL
+	}
+	u.RawQuery = ""
+	return u.String()
+}
+
+// check finds what cannot be right, before anything starts. c has its defaults.
+func (c Config) check() error {
+	var errs []error
+	for _, name := range c.Services {
+		if _, ok := catalogue[name]; !ok {
+			errs = append(errs, fmt.Errorf("there is no service %q in this build; there is %s", name, strings.Join(Services(), ", ")))
+		}
+	}
+	for _, w := range []struct{ what, value string }{
+		{"region", c.Zone.Region}, {"zone", c.Zone.Zone}, {"version", c.Version}, {"overlay", c.Overlay},
+	} {
+		if strings.ContainsFunc(w.value, func(r rune) bool { return !wordRune(r) }) {
+			errs = append(errs, fmt.Errorf("%s %q: want letters, digits and . _ -", w.what, w.value))
+		}
+	}
+	if c.Taxis < 0 {
+		errs = append(errs, fmt.Errorf("%d taxis: want 0 or more", c.Taxis))
+	}
+	if c.Taxis > 0 && !slices.Contains(c.Services, gateway.Name) {
+		errs = append(errs, fmt.Errorf("simulated taxis need %s in the same app", gateway.Name))
+	}
+	for _, p := range c.ports() {
+		if _, _, err := net.SplitHostPort(p.address); err != nil {
+			errs = append(errs, fmt.Errorf("%s %s: want host:port or :port", p.flag, p.address))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func wordRune(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r)
+}

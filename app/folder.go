@@ -1,0 +1,123 @@
+package app
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// adminFile is what the command line looks for in a data folder.
+const adminFile = "admin.json"
+
+// Admin is what an operator of a running platform needs, as kept in admin.json of
+// its data folder. It holds the bus's password: the file's mode is 0600.
+type Admin struct {
+	Bus     string `json:"bus"`     // URL with user and password
+	Coord   string `json:"coord"`   // URL with user and password
+	API     string `json:"api"`     // base URL of the thin API
+	Metrics string `json:"metrics"` // base URL of the process's metrics and health
+	PID     int    `json:"pid"`
+}
+
+// ReadAdmin reads the admin.json of a data folder. The error is fs.ErrNotExist
+// where nothing has run on the folder yet.
+func ReadAdmin(folder string) (Admin, error) {
+	path := filepath.Join(folder, adminFile)
+	var a Admin
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return a, fmt.Errorf("read the administrator's file: %w", err)
+	}
+	if err := json.Unmarshal(data, &a); err != nil {
+		return a, fmt.Errorf("read the administrator's file %s: %w; `hansom up` writes a new one", path, err)
+	}
+	return a, nil
+}
+
+var pid = os.Getpid()
+
+// busFolder is where the embedded bus keeps its data.
+func busFolder(data string) string { return filepath.Join(data, "bus") }
+
+// folder is a locked data folder.
+type folder struct {
+	path string
+	lock *os.File
+}
+
+// openFolder makes the folder, mode 0700, where missing, and locks it. The lock
+// goes with the process, however that ends.
+func openFolder(path string) (*folder, error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	file, err := os.OpenFile(filepath.Join(path, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the data folder: %w", err)
+	}
+	f := &folder{path, file}
+	switch err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		_ = file.Close()
+		return nil, fmt.Errorf("the data folder %s is in use by %s; stop that one, or choose another folder with --data",
+			path, f.holder())
+	case err != nil:
+		_ = file.Close()
+		return nil, fmt.Errorf("lock the data folder %s: %w", path, err)
+	}
+	if err := f.sign(); err != nil {
+		f.close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// sign leaves this process's id for whoever finds the folder locked.
+func (f *folder) sign() error {
+	err := f.lock.Truncate(0)
+	if err == nil {
+		_, err = f.lock.WriteAt([]byte(strconv.Itoa(pid)+"\n"), 0)
+	}
+	if err != nil {
+		return fmt.Errorf("write to the data folder %s: %w", f.path, err)
+	}
+	return nil
+}
+
+func (f *folder) holder() string {
+	data, err := os.ReadFile(filepath.Join(f.path, "lock"))
+	if pid := strings.TrimSpace(string(data)); err == nil && pid != "" {
+		return "another `hansom up` (pid " + pid + ")"
+	}
+	return "another `hansom up`"
+}
+
+// writeAdmin replaces admin.json in one step.
+func (f *folder) writeAdmin(a Admin) error {
+	path := filepath.Join(f.path, adminFile)
+	data, err := json.MarshalIndent(a, "", "  ")
+	if err == nil {
+		err = os.WriteFile(path+".new", append(data, '\n'), 0o600)
+	}
+	if err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// close unlocks the folder. admin.json goes, unless another process has written
+// it: what it tells is no longer there.
+func (f *folder) close() {
+	if a, err := ReadAdmin(f.path); err == nil && a.PID == pid {
+		_ = os.Remove(filepath.Join(f.path, adminFile))
+	}
+	_ = f.lock.Close()
+}

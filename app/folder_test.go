@@ -1,0 +1,54 @@
+package app
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+func TestAFolderHasOneHolderAtATime(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data")
+	f, err := openFolder(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("want a folder of mode 0700, got %v, %v", info, err)
+	}
+	want := "(pid " + strconv.Itoa(os.Getpid()) + ")"
+	if _, err := openFolder(path); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("want an error with %q, got %v", want, err)
+	}
+	f.close()
+	again, err := openFolder(path)
+	if err != nil {
+		t.Fatalf("want the folder again after close, got %v", err)
+	}
+	again.close()
+}
+
+func TestAdminIsPrivateAndGoesWithItsWriter(t *testing.T) {
+	path := t.TempDir()
+	f, err := openFolder(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Admin{Bus: "nats://u:p@127.0.0.1:4222", API: "http://localhost:8080", PID: os.Getpid()}
+	if err := f.writeAdmin(want); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ReadAdmin(path); err != nil || got != want {
+		t.Errorf("want %+v, got %+v, %v", want, got, err)
+	}
+	if info, err := os.Stat(filepath.Join(path, adminFile)); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("want a file of mode 0600, got %v, %v", info, err)
+	}
+	f.close()
+	if _, err := ReadAdmin(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("want no admin.json after close, got %v", err)
+	}
+}

@@ -1,0 +1,178 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/hansom-platform/hansom/app/broker"
+	"github.com/hansom-platform/hansom/app/dial"
+	"github.com/hansom-platform/hansom/coord"
+	"github.com/hansom-platform/hansom/gateway"
+	"github.com/hansom-platform/hansom/platform"
+	"github.com/hansom-platform/hansom/platform/telemetry"
+)
+
+const (
+	boundInterval = 20 * time.Millisecond
+	boundPatience = 5 * time.Second
+
+	// embeddedLeaderTTL is short, because an engine in this process cannot be cut
+	// off from it: after a kill, the next start need not wait long for the leadership of the dead.
+	embeddedLeaderTTL = 2 * time.Second
+)
+
+// stages is what runs, in the order of starting. Stages without parts are left out.
+func (a *App) stages() []stage {
+	engine := stage{a.bus()}
+	if a.config.MetricsListen != Nothing {
+		engine = append(engine, part{name: "metrics", run: a.runMetrics})
+	}
+	var kernel, services, gateways, drivers stage
+	for _, name := range a.config.Services {
+		p := part{name: name, run: func(ctx context.Context, ready func()) error { return a.runService(ctx, name, ready) }}
+		switch {
+		case isKernel(name):
+			kernel = append(kernel, p)
+		case name == gateway.Name:
+			gateways = append(gateways, p)
+		default:
+			services = append(services, p)
+		}
+	}
+	if a.config.Taxis > 0 {
+		drivers = append(drivers, part{name: "simulated taxis", run: a.runTaxis})
+	}
+	all := []stage{engine, kernel, services, gateways, drivers}
+	return slices.DeleteFunc(all, func(s stage) bool { return len(s) == 0 })
+}
+
+// bus is the embedded bus, or finds out that the given one can be reached.
+func (a *App) bus() part {
+	if a.config.embedded() {
+		return part{name: "embedded NATS", run: a.runBroker}
+	}
+	return part{name: "bus", run: func(ctx context.Context, ready func()) error {
+		a.note(func(admin *Admin) { admin.Bus, admin.Coord = a.config.Bus, a.config.Coord })
+		b, err := a.dialer("hansom")(ctx)
+		if err != nil {
+			return err
+		}
+		_ = b.Close(ctx)
+		ready()
+		<-ctx.Done()
+		return nil
+	}}
+}
+
+func (a *App) runBroker(ctx context.Context, ready func()) error {
+	b, err := broker.Start(ctx, broker.Config{Dir: busFolder(a.config.Data), Listen: a.config.BusListen, Logger: a.log})
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	a.broker = b
+	a.admin.Bus, a.admin.Coord, a.admin.PID = b.URL(), b.URL(), pid
+	a.mu.Unlock()
+	defer telemetry.Health("bus", b.Check)()
+	ready()
+	select {
+	case <-ctx.Done():
+		return b.Close(context.WithoutCancel(ctx))
+	case err := <-b.Failed():
+		return errors.Join(err, b.Close(context.WithoutCancel(ctx)))
+	}
+}
+
+func (a *App) runMetrics(ctx context.Context, ready func()) error {
+	var listen net.ListenConfig
+	l, err := listen.Listen(ctx, "tcp", a.config.MetricsListen)
+	if err != nil {
+		return err
+	}
+	a.note(func(admin *Admin) { admin.Metrics = baseURL(l.Addr().String()) })
+	server := &http.Server{Handler: telemetry.Handler(), ReadHeaderTimeout: 5 * time.Second}
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
+	ready()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// runService runs one instance. It is ready when it is registered and bound.
+func (a *App) runService(ctx context.Context, name string, ready func()) error {
+	i, err := catalogue[name](ctx, a)
+	if err != nil {
+		return err
+	}
+	if i.close != nil {
+		defer i.close()
+	}
+	a.mu.Lock()
+	a.instances = append(a.instances, i.service.ID())
+	a.mu.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		if a.awaitBound(ctx, i) {
+			ready()
+		}
+	}()
+	return i.run(ctx, a.dialer(name))
+}
+
+// awaitBound returns true when the bus has a binding for the instance.
+func (a *App) awaitBound(ctx context.Context, i *instance) bool {
+	select {
+	case <-i.ready:
+	case <-ctx.Done():
+		return false
+	}
+	tick := time.NewTicker(boundInterval)
+	defer tick.Stop()
+	patience := time.NewTimer(boundPatience)
+	defer patience.Stop()
+	for !a.bound(ctx, i.service) {
+		select {
+		case <-tick.C:
+		case <-patience.C:
+			a.log.Warn("the instance is registered but not bound: does kernel.binding run in its zone?",
+				"instance", i.service.ID(), "region", a.config.Zone.Region, "zone", a.config.Zone.Zone)
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+func (a *App) bound(ctx context.Context, s *platform.Service) bool {
+	bindings, err := s.Bus().Bindings(ctx, s.Zone())
+	if err != nil {
+		return false
+	}
+	for _, b := range bindings {
+		if b.Instance == s.ID() {
+			return true
+		}
+	}
+	return false
+}
+
+// openCoord connects one of the kernel's services.
+func (a *App) openCoord(ctx context.Context, name string) (*coord.Coord, error) {
+	url := a.Admin().Coord
+	d := dial.Dialer{Name: name, Logger: a.log}
+	if a.config.embedded() {
+		d.LeaderTTL = embeddedLeaderTTL
+	}
+	c, err := d.Coord(ctx, url)
+	if err != nil {
+		return nil, fmt.Errorf("connect to coordination at %s: %w", dial.Redacted(url), err)
+	}
+	return c, nil
+}

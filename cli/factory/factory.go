@@ -1,0 +1,137 @@
+// Package factory is the seam between the command line's verbs and the world: the
+// streams, the clock, the environment and the way to the platform. Package cli
+// makes the real one; tests make their own. Every verb gets one.
+package factory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hansom-platform/hansom/app"
+	"github.com/hansom-platform/hansom/app/dial"
+	"github.com/hansom-platform/hansom/bus"
+	"github.com/hansom-platform/hansom/platform"
+)
+
+// Factory is what verbs need of the world.
+type Factory struct {
+	In       io.Reader
+	Out      io.Writer
+	Err      io.Writer
+	Terminal bool // Err is a terminal, where progress may be drawn over
+	Env      func(name string) string
+	Now      func() time.Time
+
+	// Dial connects to the bus.
+	Dial func(ctx context.Context, url string, z bus.Zone) (*bus.Bus, error)
+	// Client calls over it, as the operator.
+	Client func(b *bus.Bus) *platform.Client
+}
+
+// System is the Factory of this process.
+func System() *Factory {
+	info, err := os.Stderr.Stat()
+	return &Factory{
+		In:       os.Stdin,
+		Out:      os.Stdout,
+		Err:      os.Stderr,
+		Terminal: err == nil && info.Mode()&fs.ModeCharDevice != 0,
+		Env:      os.Getenv,
+		Now:      time.Now,
+		Dial:     dial.Dialer{Name: "hansom " + platform.Operator}.Bus,
+		Client:   func(b *bus.Bus) *platform.Client { return platform.NewClient(platform.Operator, b) },
+	}
+}
+
+// Connection says which platform a verb talks to.
+type Connection struct {
+	Bus  string // URL; else HANSOM_BUS; else what admin.json of Data says
+	Data string
+	Zone bus.Zone
+}
+
+// Bind adds the flags to cmd.
+func (c *Connection) Bind(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&c.Bus, "bus", "", "`URL` of the platform's bus (default $HANSOM_BUS, else what admin.json in the data folder says)")
+	f.StringVar(&c.Data, "data", app.DefaultData, "data `folder` of the `hansom up` to talk to")
+	f.StringVar(&c.Zone.Region, "region", "", "`region` to route from (default $HANSOM_REGION, else local)")
+	f.StringVar(&c.Zone.Zone, "zone", "", "`zone` to route from (default $HANSOM_ZONE, else a)")
+}
+
+// connectTimeout is how long opening the bus may take.
+const connectTimeout = 5 * time.Second
+
+// Session is an open connection to a platform.
+type Session struct {
+	*platform.Client
+	Bus *bus.Bus
+	URL string
+}
+
+// Close ends the connection.
+func (s *Session) Close() { _ = s.Bus.Close(context.Background()) }
+
+// Open connects to the platform that c names. Its errors say what to do.
+func (f *Factory) Open(ctx context.Context, c Connection) (*Session, error) {
+	url, source, err := f.BusURL(c)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	b, err := f.Dial(ctx, url, f.Place(c.Zone))
+	if err != nil {
+		return nil, fmt.Errorf("cannot reach the platform at %s (from %s); is `hansom up` running? Else say where with --bus, $HANSOM_BUS or --data: %w",
+			dial.Redacted(url), source, err)
+	}
+	return &Session{Client: f.Client(b), Bus: b, URL: url}, nil
+}
+
+// BusURL finds the URL of the bus, and where it came from.
+func (f *Factory) BusURL(c Connection) (url, source string, err error) {
+	if c.Bus != "" {
+		return c.Bus, "--bus", nil
+	}
+	if url := f.Env("HANSOM_BUS"); url != "" {
+		return url, "$HANSOM_BUS", nil
+	}
+	admin, err := f.Admin(c.Data)
+	if err != nil {
+		return "", "", err
+	}
+	return admin.Bus, c.Data + "/admin.json", nil
+}
+
+// Admin reads what a running `hansom up` has left in its data folder.
+func (f *Factory) Admin(folder string) (app.Admin, error) {
+	admin, err := app.ReadAdmin(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return admin, fmt.Errorf("no platform found: there is no admin.json in %s; is `hansom up` running? "+
+			"Start it, or say which one with --data, --bus or $HANSOM_BUS", folder)
+	}
+	return admin, err
+}
+
+// Place fills in what z leaves open.
+func (f *Factory) Place(z bus.Zone) bus.Zone {
+	pick := func(values ...string) string {
+		for _, v := range values {
+			if v != "" {
+				return v
+			}
+		}
+		return ""
+	}
+	return bus.Zone{
+		Region: pick(z.Region, f.Env("HANSOM_REGION"), "local"),
+		Zone:   pick(z.Zone, f.Env("HANSOM_ZONE"), "a"),
+	}
+}

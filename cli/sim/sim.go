@@ -1,0 +1,114 @@
+// Package sim is `hansom sim`: more simulated taxis, in any city.
+package sim
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hansom-platform/hansom/app"
+	"github.com/hansom-platform/hansom/cli/factory"
+	"github.com/hansom-platform/hansom/cli/logging"
+	taxis "github.com/hansom-platform/hansom/services/sim"
+)
+
+// progress is how often the progress is told.
+const progress = time.Second
+
+// Options of the verb.
+type Options struct {
+	API      string // base URL; else what admin.json of Data says
+	Data     string
+	City     string
+	Taxis    int
+	Seed     uint64
+	Interval time.Duration
+	Logging  logging.Options
+}
+
+// New makes the command. run replaces what it does, in tests; nil means the real thing.
+func New(f *factory.Factory, run func(context.Context, *Options) error) *cobra.Command {
+	o := &Options{}
+	cmd := &cobra.Command{
+		Use:   "sim",
+		Short: "Drive simulated taxis through a city, by the public HTTP API",
+		Long: `Drive simulated taxis through a city, by the public HTTP API, as real driver apps would: each signs on with a profile and
+reports its position every few seconds. Ctrl-C signs them off.`,
+		Example: "  hansom sim --city DUB --taxis 50",
+		Args:    factory.Args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.Taxis < 1 {
+				return factory.Usage(cmd, "--taxis %d: want at least 1", o.Taxis)
+			}
+			if run != nil {
+				return run(cmd.Context(), o)
+			}
+			return drive(cmd.Context(), f, o)
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&o.API, "api", "", "base `URL` of the thin API (default what admin.json in the data folder says)")
+	fl.StringVar(&o.Data, "data", app.DefaultData, "data `folder` of the `hansom up` to talk to")
+	fl.StringVar(&o.City, "city", app.DefaultCity, "`code` of the city")
+	fl.IntVar(&o.Taxis, "taxis", 100, "how many taxis")
+	fl.Uint64Var(&o.Seed, "seed", 0, "the same seed gives the same drivers and ways; 0 draws one")
+	fl.DurationVar(&o.Interval, "interval", 5*time.Second, "mean time between a taxi's reports")
+	o.Logging.Bind(cmd)
+	return cmd
+}
+
+func drive(ctx context.Context, f *factory.Factory, o *Options) error {
+	log, err := o.Logging.Logger(f.Err)
+	if err != nil {
+		return err
+	}
+	if o.API == "" {
+		admin, err := f.Admin(o.Data)
+		if err != nil {
+			return err
+		}
+		o.API = admin.API
+	}
+	s, err := taxis.New(taxis.Config{
+		API: o.API, City: o.City, Drivers: o.Taxis, Seed: o.Seed, Interval: o.Interval, Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(f.Out, "driving %d taxis in %s by %s; stop with Ctrl-C\n", o.Taxis, o.City, o.API)
+	stop := tell(ctx, f, s.Stats)
+	defer stop()
+	return s.Run(ctx)
+}
+
+// tell shows the progress: on a terminal one line that changes, elsewhere nothing
+// until the end.
+func tell(ctx context.Context, f *factory.Factory, stats func() taxis.Stats) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(progress)
+		defer tick.Stop()
+		for f.Terminal {
+			select {
+			case <-tick.C:
+				_, _ = fmt.Fprintf(f.Err, "\r%s ", summary(stats()))
+			case <-ctx.Done():
+				_, _ = fmt.Fprintln(f.Err)
+				return
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+		_, _ = fmt.Fprintln(f.Out, summary(stats()))
+	}
+}
+
+func summary(s taxis.Stats) string {
+	return fmt.Sprintf("%d on duty, %d positions reported, %d requests failed", s.SignedOn, s.Reports, s.Failures)
+}
