@@ -142,9 +142,18 @@ func RegisterWith(r Registry) Option {
 	return serviceOption(func(c *config) { c.registry = r })
 }
 
-// Timing replaces the default timings, field by field where not zero.
+// Timing replaces the default timings, and those of an earlier Timing, field by
+// field where not zero.
 func Timing(t Timings) Option {
-	return serviceOption(func(c *config) { c.timings = t })
+	return serviceOption(func(c *config) {
+		c.timings = Timings{
+			Lost:     orDefault(t.Lost, c.timings.Lost),
+			MaxLost:  orDefault(t.MaxLost, c.timings.MaxLost),
+			Settle:   orDefault(t.Settle, c.timings.Settle),
+			Drain:    orDefault(t.Drain, c.timings.Drain),
+			Register: orDefault(t.Register, c.timings.Register),
+		}
+	})
 }
 
 // Timings are the intervals of an instance's life. The zero value of a field means
