@@ -138,8 +138,8 @@ func (e *Engine) end(s *session) {
 		return
 	}
 	s.renew()
+	s.lapse()
 	delete(e.sessions, s.id)
-	close(s.done)
 	for _, n := range e.under("/") {
 		if n.Session == s.id {
 			e.remove(n.Path)
@@ -276,37 +276,63 @@ func (c *conn) NewSession(ctx context.Context, ttl time.Duration) (driver.Sessio
 		return nil, err
 	}
 	defer c.leave()
+	if ttl > maxTTL {
+		return nil, fault.New(fault.BadRequest, "coord.memory.ttl", "a ttl of %v is longer than %v", ttl, maxTTL)
+	}
 	c.engine.revision++
 	s := &session{conn: c, id: "s" + strconv.FormatUint(c.engine.revision, 10), ttl: ttl, done: make(chan struct{})}
 	c.engine.sessions[s.id] = s
 	return s, nil
 }
 
+const (
+	maxTTL = time.Hour
+	grace  = 50 * time.Millisecond // between the end of a session on its owner's side and on the engine's
+)
+
 type session struct {
 	conn *conn
 	id   string
 	ttl  time.Duration
 	done chan struct{}
-	end  *time.Timer // runs while nothing renews the session
+	over bool          // done is closed
+	ends []*time.Timer // run while nothing renews the session
 }
 
 // starve ends the session after its ttl unless it is renewed before.
 func (s *session) starve() {
-	if s.end != nil {
+	if len(s.ends) > 0 {
 		return
 	}
-	s.end = time.AfterFunc(s.ttl, func() {
-		s.conn.engine.mu.Lock()
-		defer s.conn.engine.mu.Unlock()
-		s.conn.engine.end(s)
-	})
+	locked := func(f func()) func() {
+		return func() {
+			s.conn.engine.mu.Lock()
+			defer s.conn.engine.mu.Unlock()
+			f()
+		}
+	}
+	s.ends = []*time.Timer{
+		time.AfterFunc(s.ttl, locked(s.lapse)),
+		time.AfterFunc(s.ttl+grace, locked(func() { s.conn.engine.end(s) })),
+	}
+}
+
+// lapse ends the session on its owner's side, which cannot be undone.
+func (s *session) lapse() {
+	if !s.over {
+		s.over = true
+		close(s.done)
+	}
 }
 
 func (s *session) renew() {
-	if s.end != nil {
-		s.end.Stop()
-		s.end = nil
+	if s.over {
+		return
 	}
+	for _, t := range s.ends {
+		t.Stop()
+	}
+	s.ends = nil
 }
 
 // ID implements driver.Session.
@@ -320,7 +346,7 @@ func (s *session) enter(ctx context.Context) error {
 	if err := s.conn.enter(ctx); err != nil {
 		return err
 	}
-	if s.conn.engine.sessions[s.id] != s {
+	if s.over {
 		s.conn.leave()
 		return fault.New(fault.Unavailable, "coord.memory.session", "the session is over")
 	}

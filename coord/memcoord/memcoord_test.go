@@ -29,5 +29,5 @@ func (h harness) Capabilities() drivertest.Capabilities {
 func (h harness) Close() {}
 
 func TestConformance(t *testing.T) {
-	drivertest.TestConformance(t, func(testing.TB) drivertest.Harness { return harness{memcoord.New()} })
+	drivertest.RunConformanceTests(t, func(testing.TB) drivertest.Harness { return harness{memcoord.New()} })
 }
