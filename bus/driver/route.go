@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -25,44 +26,73 @@ type Query struct {
 // Miss says why the routing rule left nothing.
 type Miss uint8
 
-// The misses. Hit is the absence of one.
+// The misses. Hit is the absence of one. Where several are true, the last tells most.
 const (
 	Hit          Miss = iota
 	MissUnknown       // the service has no binding at all
-	MissGone          // every binding that could take it was tried and nobody was there
 	MissNoMatch       // no binding's match headers equal the message's
 	MissNoWeight      // every binding that matches has weight 0
+	MissGone          // every binding that could take it was tried and nobody was there
 	MissTooFar        // the most specific bindings are out of this message's reach
 )
 
 // Route applies the routing rule of h2 (DESIGN §3) to the bindings of one
 // service and returns the index of the chosen one, or -1 and the reason. It is
-// pure but for q.Rand, and does not allocate for up to eight versions.
+// pure but for q.Rand, and does not allocate for up to 64 candidates of up to
+// eight versions.
 func Route(bindings []Binding, q Query) (int, Miss) {
-	specificity, miss := mostSpecific(bindings, q)
+	var room [64]int32
+	candidates, miss := fitting(bindings, &q, room[:0])
 	if miss != Hit {
 		return -1, miss
 	}
-	near := nearest(bindings, q, specificity)
-	if near == outOfReach {
-		return -1, MissTooFar
+	if len(candidates) == 1 {
+		return int(candidates[0]), Hit
 	}
-	keep := func(b *Binding) bool {
-		return eligible(b, q) && len(b.Match) == specificity && distance(b, q) == near
+	if cohort := CohortOf(q.Header); cohort != NoCohort {
+		candidates = keepVersion(bindings, candidates, chooseVersion(bindings, candidates, cohort))
 	}
-	version, pinned := chooseVersion(bindings, CohortOf(q.Header), keep)
-	return chooseInstance(bindings, q.Rand, func(b *Binding) bool {
-		return keep(b) && (!pinned || b.Version == version)
-	}), Hit
+	return chooseInstance(bindings, candidates, q.Rand), Hit
 }
 
-func tried(b *Binding, q Query) bool {
-	for _, t := range q.Tried {
-		if t == b.Instance {
-			return true
+// fitting does steps 1 to 4: the indices of the nearest of the most specific
+// bindings, appended to into, or the reason why there are none.
+func fitting(bindings []Binding, q *Query, into []int32) ([]int32, Miss) {
+	best, miss := -1, MissUnknown
+	for i := range bindings {
+		b := &bindings[i]
+		if m := unfit(b, q); m != Hit {
+			miss = max(miss, m)
+			continue
+		}
+		rank := len(b.Match)*reaches + reach(b, q)
+		if rank > best {
+			best, into = rank, into[:0]
+		}
+		if rank == best {
+			into = append(into, int32(i))
 		}
 	}
-	return false
+	switch {
+	case best < 0:
+		return nil, miss
+	case best%reaches == outOfReach:
+		return nil, MissTooFar
+	}
+	return into, Hit
+}
+
+// unfit says why b cannot take the message, whatever the other bindings.
+func unfit(b *Binding, q *Query) Miss {
+	switch {
+	case len(q.Tried) > 0 && slices.Contains(q.Tried, b.Instance):
+		return MissGone
+	case len(b.Match) > 0 && !matches(b, q.Header):
+		return MissNoMatch
+	case b.Weight == 0:
+		return MissNoWeight
+	}
+	return Hit
 }
 
 func matches(b *Binding, h Header) bool {
@@ -74,40 +104,15 @@ func matches(b *Binding, h Header) bool {
 	return true
 }
 
-func eligible(b *Binding, q Query) bool {
-	return b.Weight > 0 && !tried(b, q) && matches(b, q.Header)
-}
-
-// mostSpecific does steps 1 to 3: the number of match headers of the most
-// specific eligible bindings.
-func mostSpecific(bindings []Binding, q Query) (int, Miss) {
-	best, miss := -1, MissUnknown
-	for i := range bindings {
-		b := &bindings[i]
-		switch {
-		case tried(b, q):
-			miss = max(miss, MissGone)
-		case !matches(b, q.Header):
-			miss = max(miss, MissNoMatch)
-		case b.Weight == 0:
-			miss = max(miss, MissNoWeight)
-		default:
-			best = max(best, len(b.Match))
-		}
-	}
-	if best < 0 {
-		return -1, miss
-	}
-	return best, Hit
-}
-
+// How near a binding is, more being nearer.
 const (
-	sameZone = iota
+	outOfReach = iota
 	sameRegion
-	outOfReach
+	sameZone
+	reaches
 )
 
-func distance(b *Binding, q Query) int {
+func reach(b *Binding, q *Query) int {
 	switch {
 	case b.Region != q.From.Region:
 		return outOfReach
@@ -119,57 +124,51 @@ func distance(b *Binding, q Query) int {
 	return sameRegion
 }
 
-func nearest(bindings []Binding, q Query, specificity int) int {
-	near := outOfReach
-	for i := range bindings {
-		if b := &bindings[i]; len(b.Match) == specificity && eligible(b, q) {
-			near = min(near, distance(b, q))
-		}
-	}
-	return near
-}
-
 // chooseVersion does step 5 for a message with a cohort: the version with the
 // highest weighted rendezvous score (Schindelhauer and Schomaker, "Weighted
 // distributed hash tables", SPAA 2005). Adding or removing a version moves only
 // the cohorts that it gains or loses.
-func chooseVersion(bindings []Binding, cohort int, keep func(*Binding) bool) (version string, pinned bool) {
-	if cohort == NoCohort {
-		return "", false
-	}
+func chooseVersion(bindings []Binding, candidates []int32, cohort int) string {
 	type share struct {
-		version string
-		weight  uint64
-		salt    string
-		service string
+		of     *Binding
+		weight uint64
 	}
 	var room [8]share
 	shares := room[:0]
 next:
-	for i := range bindings {
+	for _, i := range candidates {
 		b := &bindings[i]
-		if !keep(b) {
-			continue
-		}
 		for j := range shares {
-			if shares[j].version == b.Version {
+			if shares[j].of.Version == b.Version {
 				shares[j].weight += uint64(b.Weight)
 				continue next
 			}
 		}
-		shares = append(shares, share{b.Version, uint64(b.Weight), b.Salt, b.Service})
+		shares = append(shares, share{b, uint64(b.Weight)})
 	}
+	chosen := shares[0].of.Version
 	if len(shares) == 1 {
-		return shares[0].version, true
+		return chosen
 	}
 	best := math.Inf(-1)
 	for _, s := range shares {
-		score := Score(cohort, s.service, s.salt, s.version, s.weight)
-		if score > best || (score == best && s.version > version) {
-			best, version = score, s.version
+		score := Score(cohort, s.of.Service, s.of.Salt, s.of.Version, s.weight)
+		if score > best || (score == best && s.of.Version > chosen) {
+			best, chosen = score, s.of.Version
 		}
 	}
-	return version, true
+	return chosen
+}
+
+// keepVersion filters candidates in place.
+func keepVersion(bindings []Binding, candidates []int32, version string) []int32 {
+	kept := candidates[:0]
+	for _, i := range candidates {
+		if bindings[i].Version == version {
+			kept = append(kept, i)
+		}
+	}
+	return kept
 }
 
 // Score is the weighted rendezvous score of one version for one cohort:
@@ -188,26 +187,23 @@ func Score(cohort int, service, salt, version string, weight uint64) float64 {
 	return -float64(weight) / math.Log(u)
 }
 
-func chooseInstance(bindings []Binding, rand func(uint64) uint64, keep func(*Binding) bool) int {
-	var total uint64
-	last := -1
-	for i := range bindings {
-		if keep(&bindings[i]) {
-			total += uint64(bindings[i].Weight)
-			last = i
-		}
-	}
-	if uint64(bindings[last].Weight) == total {
+// chooseInstance draws one of the candidates by weight.
+func chooseInstance(bindings []Binding, candidates []int32, rand func(uint64) uint64) int {
+	last := int(candidates[len(candidates)-1])
+	if len(candidates) == 1 {
 		return last
 	}
+	var total uint64
+	for _, i := range candidates {
+		total += uint64(bindings[i].Weight)
+	}
 	draw := rand(total)
-	for i := range bindings {
-		if b := &bindings[i]; keep(b) {
-			if draw < uint64(b.Weight) {
-				return i
-			}
-			draw -= uint64(b.Weight)
+	for _, i := range candidates {
+		weight := uint64(bindings[i].Weight)
+		if draw < weight {
+			return int(i)
 		}
+		draw -= weight
 	}
 	return last
 }

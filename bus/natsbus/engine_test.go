@@ -28,17 +28,26 @@ type engine struct {
 
 func startEngine(tb testing.TB) *engine {
 	tb.Helper()
-	e := &engine{tb: tb, cables: map[driver.Bus]*cable{}, options: server.Options{
+	e := newEngine(tb)
+	e.run()
+	return e
+}
+
+func newEngine(tb testing.TB) *engine {
+	return &engine{tb: tb, cables: map[driver.Bus]*cable{}, options: server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT,
 		Username: "hansom", Password: "secret",
 		JetStream: true, StoreDir: tb.TempDir(),
 		MaxPayload: 2 << 20, NoSigs: true, NoLog: true,
 	}}
+}
+
+func (e *engine) run() {
+	e.tb.Helper()
 	if err := e.start(); err != nil {
-		tb.Fatal(err)
+		e.tb.Fatal(err)
 	}
-	tb.Cleanup(e.stop)
-	return e
+	e.tb.Cleanup(e.stop)
 }
 
 func (e *engine) start() error {
