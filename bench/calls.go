@@ -38,7 +38,7 @@ func measureCalls(ctx context.Context, o options) (any, error) {
 		return nil, err
 	}
 	samples := make([][]sample, len(peers))
-	for i, p := range peers {
+	for _, p := range peers {
 		defer p.close()
 		if _, err := load(ctx, p, o, o.duration/4); err != nil { // warm up
 			return nil, err
