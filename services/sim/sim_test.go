@@ -1,0 +1,225 @@
+package sim
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"math"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// api is an API in memory, in virtual time.
+type api struct {
+	mu       sync.Mutex
+	away     bool // connections are refused
+	unknown  bool // there is no such city
+	requests int  // while it was away
+	profiles map[string]int
+	points   map[string][]point
+}
+
+func newAPI() *api { return &api{profiles: map[string]int{}, points: map[string][]point{}} }
+
+func (a *api) RoundTrip(r *http.Request) (*http.Response, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.away {
+		a.requests++
+		return nil, errors.New("connection refused")
+	}
+	body := []byte("{}")
+	if r.Body != nil {
+		body, _ = io.ReadAll(r.Body)
+	}
+	switch r.Method + " " + r.URL.Path {
+	case "GET /v1/driver/city":
+		if a.unknown {
+			return answer(404, `{"code": "NOT_FOUND", "reason": "core.city.read.unknown_city", "detail": "there is no city XXX"}`), nil
+		}
+		return answer(200, `{"code": "LON", "lat": 51.5074, "lng": -0.1278, "radius_m": 25000, "speed_mps": 7.5}`), nil
+	case "PUT /v1/driver/profile":
+		var d driver
+		if err := json.Unmarshal(body, &d); err != nil {
+			return nil, err
+		}
+		a.profiles[d.ID]++
+	case "POST /v1/driver/point":
+		var p point
+		if err := json.Unmarshal(body, &p); err != nil {
+			return nil, err
+		}
+		if a.profiles[p.Driver] == 0 {
+			return answer(409, `{"detail": "sign on first"}`), nil
+		}
+		a.points[p.Driver] = append(a.points[p.Driver], p)
+	default:
+		return answer(404, `{}`), nil
+	}
+	return answer(204, ""), nil
+}
+
+func answer(status int, body string) *http.Response {
+	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body)), Header: http.Header{}}
+}
+
+func (a *api) set(away bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.away = away
+}
+
+// simulate runs a fleet against a in a bubble and hands it to check.
+func simulate(t *testing.T, a *api, drivers int, check func(s *Sim, stop func())) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(Config{
+			API: "http://api.test", Drivers: drivers, Seed: 1,
+			Client: &http.Client{Transport: a}, Logger: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.Run(ctx) }()
+		check(s, func() {
+			cancel()
+			synctest.Wait()
+			select {
+			case err := <-done:
+				if err != nil {
+					t.Errorf("Run: want nil at the end, got %v", err)
+				}
+			case <-time.After(signOffLimit + time.Second):
+				t.Errorf("want Run to return within %s, it still runs", signOffLimit)
+			}
+		})
+	})
+}
+
+func TestEveryTaxiReportsEveryFewSeconds(t *testing.T) {
+	a := newAPI()
+	simulate(t, a, 20, func(s *Sim, stop func()) {
+		time.Sleep(5*time.Second + time.Minute)
+		if got := s.Stats(); got.SignedOn != 20 || got.Failures != 0 {
+			t.Errorf("want 20 taxis signed on and no failures, got %+v", got)
+		}
+		stop()
+		if len(a.points) != 20 {
+			t.Errorf("want points of 20 taxis, got %d", len(a.points))
+		}
+		for id, points := range a.points {
+			if n := len(points); n < 11 || n > 16 {
+				t.Errorf("%s: want about 13 reports in a minute, got %d", id, n)
+			}
+			if last := points[len(points)-1]; last.Available {
+				t.Errorf("%s: want it signed off at the end, got it available", id)
+			}
+		}
+	})
+}
+
+func TestStartsAreSpread(t *testing.T) {
+	a := newAPI()
+	simulate(t, a, 100, func(s *Sim, stop func()) {
+		time.Sleep(2500 * time.Millisecond)
+		if got := s.Stats().SignedOn; got < 40 || got > 60 {
+			t.Errorf("after half the interval: want about 50 of 100 taxis, got %d", got)
+		}
+		stop()
+	})
+}
+
+func TestAFleetComesBackAfterTheAPIWasAway(t *testing.T) {
+	a := newAPI()
+	simulate(t, a, 10, func(s *Sim, stop func()) {
+		time.Sleep(30 * time.Second)
+		a.set(true)
+		time.Sleep(10 * time.Minute)
+		if got := s.Stats().SignedOn; got != 0 {
+			t.Errorf("while the API is away: want nobody on duty, got %d", got)
+		}
+		if perTaxi := a.requests / 10; perTaxi > 40 {
+			t.Errorf("in ten minutes without the API: want at most 40 attempts per taxi, got %d", perTaxi)
+		}
+		a.set(false)
+		time.Sleep(maxPause)
+		if got := s.Stats().SignedOn; got != 10 {
+			t.Errorf("once the API is back: want 10 on duty within %s, got %d", maxPause, got)
+		}
+		stop()
+		for id, times := range a.profiles {
+			if times != 2 {
+				t.Errorf("%s: want it to sign on again after, got %d sign-ons", id, times)
+			}
+		}
+	})
+}
+
+func TestRunWaitsForAnAPIThatIsNotUpYet(t *testing.T) {
+	a := newAPI()
+	a.away = true
+	simulate(t, a, 3, func(s *Sim, stop func()) {
+		time.Sleep(time.Second)
+		a.set(false)
+		time.Sleep(10 * time.Second)
+		if got := s.Stats().SignedOn; got != 3 {
+			t.Errorf("want 3 on duty, got %d", got)
+		}
+		stop()
+	})
+}
+
+func TestStoppingDoesNotWaitForAnAPIThatIsAway(t *testing.T) {
+	a := newAPI()
+	simulate(t, a, 3, func(_ *Sim, stop func()) {
+		time.Sleep(10 * time.Second)
+		a.set(true)
+		time.Sleep(time.Minute)
+		stop()
+	})
+}
+
+func TestAnUnknownCityEndsTheRun(t *testing.T) {
+	a := newAPI()
+	a.unknown = true
+	s, err := New(Config{API: "http://api.test", City: "XXX", Client: &http.Client{Transport: a}, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "there is no city XXX") {
+		t.Errorf("want an error with what the API said, got %v", err)
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	for name, c := range map[string]Config{
+		"no URL":            {},
+		"no scheme":         {API: "localhost:8080"},
+		"too many drivers":  {API: "http://localhost", Drivers: maxDrivers + 1},
+		"negative interval": {API: "http://localhost", Interval: -1},
+		"negative fleet":    {API: "http://localhost", Drivers: -1},
+		"not HTTP":          {API: "ftp://localhost"},
+	} {
+		if _, err := New(c); err == nil {
+			t.Errorf("%s: want an error, got none", name)
+		}
+	}
+}
+
+func TestPointsAreInTheCity(t *testing.T) {
+	taxi := newTaxi(1, 0, london)
+	taxi.at = spot{east: 10_000, north: -5_000}
+	p := taxi.point(driver{ID: "d"}, true)
+	if math.Abs(p.Lat-51.46243) > 1e-4 || math.Abs(p.Lng-0.01669) > 1e-4 {
+		t.Errorf("10 km east, 5 km south of Charing Cross: want about 51.46243, 0.01669, got %g, %g", p.Lat, p.Lng)
+	}
+}
