@@ -18,6 +18,12 @@ func (d *discovery) Register(ctx context.Context, r *discoverypb.RegisterRequest
 		return nil, err
 	}
 	news := d.picture.differs(i)
+	if news {
+		if err := d.refresh(ctx, i.GetId()); err != nil {
+			return nil, err
+		}
+		news = d.picture.differs(i)
+	}
 	if err := d.list(ctx, i); err != nil {
 		return nil, err
 	}
@@ -39,7 +45,7 @@ func (d *discovery) checkInstance(i *discoverypb.Instance) error {
 	case service == "" || !strings.HasPrefix(id, service+"-"):
 		return fault.New(fault.BadRequest, "kernel.discovery.register.id",
 			"register %q: the id of an instance of %q begins with the service's name and a hyphen", id, service)
-	case coord.CheckPath(nodePath(id)) != nil:
+	case !validID(id):
 		return fault.New(fault.BadRequest, "kernel.discovery.register.id",
 			"register %q: an id has up to %d letters, digits, '.', '_' and '-'", id, coord.MaxSegment)
 	case i.GetVersion() == "" || i.GetRegion() == "" || i.GetZone() == "":
@@ -52,19 +58,27 @@ func (d *discovery) checkInstance(i *discoverypb.Instance) error {
 	return nil
 }
 
+// validID reports whether id can name a node.
+func validID(id string) bool {
+	return !strings.Contains(id, "/") && coord.CheckPath(nodePath(id)) == nil
+}
+
 // Deregister implements discoverypb.DiscoveryServer.
 func (d *discovery) Deregister(ctx context.Context, r *discoverypb.DeregisterRequest) (*discoverypb.DeregisterResponse, error) {
 	id := r.GetInstance()
-	if err := coord.CheckPath(nodePath(id)); err != nil {
-		return nil, fault.Wrap(err, fault.BadRequest, "kernel.discovery.deregister.id", "deregister %q: this is no instance's id", id)
+	if !validID(id) {
+		return nil, fault.New(fault.BadRequest, "kernel.discovery.deregister.id", "deregister %q: this is no instance's id", id)
+	}
+	if err := d.refresh(ctx, id); err != nil {
+		return nil, err
 	}
 	e, listed := d.picture.get(id)
 	if !listed {
 		return &discoverypb.DeregisterResponse{}, nil
 	}
 	const reason = "deregistered"
-	node, data := nodePath(id), encode(&discoverypb.Listing{Instance: e.instance, Discovery: d.svc.ID(), Removed: reason})
-	n, err := d.coord.Put(ctx, node, data)
+	l := &discoverypb.Listing{Instance: e.instance, Discovery: d.svc.ID(), Removed: reason}
+	n, err := d.coord.Put(ctx, nodePath(id), encode(l))
 	if err != nil {
 		return nil, err
 	}

@@ -39,6 +39,19 @@ func (d *discovery) read(ctx context.Context, n coord.Node) {
 	d.picture.put(l, n.Revision, time.Now())
 }
 
+// refresh reads the node of one instance, whose last change the watch may not
+// have told yet.
+func (d *discovery) refresh(ctx context.Context, id string) error {
+	n, err := d.coord.Get(ctx, nodePath(id))
+	if err == nil {
+		d.read(ctx, n)
+	}
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	return err
+}
+
 // list lists an instance as registered through this discovery instance, whatever
 // its node held before.
 func (d *discovery) list(ctx context.Context, i *discoverypb.Instance) error {

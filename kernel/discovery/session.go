@@ -164,12 +164,7 @@ func (d *discovery) adoptOne(ctx context.Context, id string) error {
 	if !fault.Is(err, fault.Conflict) {
 		return err
 	}
-	n, err := d.coord.Get(ctx, nodePath(id))
-	if err != nil {
-		return err
-	}
-	d.read(ctx, n)
-	return nil
+	return d.refresh(ctx, id)
 }
 
 // meet makes up for what the nodes cannot tell at the start: instances whose
