@@ -106,7 +106,7 @@ func (b *Bus) Close(ctx context.Context) error { return b.driver.Close(ctx) }
 
 func checkSize(m *Message) error {
 	if len(m.Body) > MaxBody {
-		return fault.New(fault.BadRequest, "bus.too_large",
+		return fault.New(fault.BadRequest, driver.ReasonTooLarge,
 			"the message body has %d bytes, the bus takes %d at most", len(m.Body), MaxBody)
 	}
 	size := 0

@@ -94,7 +94,7 @@ func (s *Server) Drain(ctx context.Context) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		return fault.Wrap(ctx.Err(), fault.Timeout, "bus.drain", "requests are still being handled")
+		return fault.Wrap(ctx.Err(), fault.Timeout, driver.ReasonDrain, "requests are still being handled")
 	}
 }
 

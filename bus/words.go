@@ -1,6 +1,9 @@
 package bus
 
-import "github.com/hansom-platform/hansom/bus/driver"
+import (
+	"github.com/hansom-platform/hansom/bus/driver"
+	"github.com/hansom-platform/hansom/fault"
+)
 
 // The types of the driver interface that users of the bus meet too.
 type (
@@ -50,6 +53,13 @@ const (
 	ContentProtobuf = driver.ContentProtobuf
 	ContentJSON     = driver.ContentJSON
 )
+
+// NotSent tells that the request of which err came back reached nobody, so that it
+// may be sent again even where it is not idempotent. After any other fault of
+// this side the request may have been handled.
+func NotSent(err error) bool {
+	return fault.Is(err, fault.NoRoute) || fault.ReasonOf(err) == driver.ReasonDisconnected
+}
 
 // CohortOf returns the cohort that h carries, or NoCohort.
 func CohortOf(h Header) int { return driver.CohortOf(h) }

@@ -17,7 +17,8 @@
 // after the call returns; those it hands out belong to the receiver.
 //
 // Errors are faults: NoRoute (reason "bus.no_route.<why>", with a message that
-// explains), Timeout, Unavailable, BadRequest. A driver invents no other code.
+// explains), Timeout, Unavailable, BadRequest, with the reasons of this package.
+// A driver invents no other code.
 package driver
 
 import (
@@ -33,7 +34,8 @@ type Bus interface {
 	// m a HeaderBudget. The reply may be of type TypeError; it is not looked into.
 	//
 	// NoRoute comes back at once where nobody can take m; Timeout when ctx's
-	// deadline passed after m was sent; Unavailable when m could not be sent.
+	// deadline passed after m was sent; Unavailable when m could not be sent
+	// (ReasonDisconnected) or the connection broke after that (ReasonLost).
 	Request(ctx context.Context, instance string, m *Message) (*Message, error)
 
 	// Serve opens the queue named instance, which is exclusive to this connection

@@ -58,9 +58,9 @@ func testApplyReplaces(w *world) {
 
 func testApplyChecks(w *world) {
 	b := w.open("a")
-	w.wantFault(b.Apply(w.ctx, w.zone("b"), []driver.Binding{w.binding("a", "svc", "svc-1")}), fault.BadRequest, "bus.bad_binding")
-	w.wantFault(b.Apply(w.ctx, w.zone("a"), []driver.Binding{w.binding("a", "", "svc-1")}), fault.BadRequest, "bus.bad_binding")
-	w.wantFault(b.Apply(w.ctx, w.zone("a"), []driver.Binding{w.binding("a", "svc", "")}), fault.BadRequest, "bus.bad_binding")
+	w.wantFault(b.Apply(w.ctx, w.zone("b"), []driver.Binding{w.binding("a", "svc", "svc-1")}), fault.BadRequest, driver.ReasonBadBinding)
+	w.wantFault(b.Apply(w.ctx, w.zone("a"), []driver.Binding{w.binding("a", "", "svc-1")}), fault.BadRequest, driver.ReasonBadBinding)
+	w.wantFault(b.Apply(w.ctx, w.zone("a"), []driver.Binding{w.binding("a", "svc", "")}), fault.BadRequest, driver.ReasonBadBinding)
 }
 
 // testKnownAtOpen wants a fresh connection to route at once.

@@ -27,7 +27,7 @@ func testCallerTimesOut(w *world) {
 	_, err := b.RequestTo(ctx, w.name("svc-1"), m)
 	took := time.Since(start)
 	close(finish)
-	w.wantFault(err, fault.Timeout, "bus.timeout")
+	w.wantFault(err, fault.Timeout, driver.ReasonTimeout)
 	if fault.From(err).Origin != fault.Local {
 		w.Fatalf("the timeout is marked as said by the peer; want local")
 	}

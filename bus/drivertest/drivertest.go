@@ -145,6 +145,7 @@ var conformance = []testCase{
 // drills are the tests that need an engine of their own.
 var drills = []testCase{
 	{"Restart/UnderLoad", testRestartUnderLoad},
+	{"Restart/MidCall", testRestartMidCall},
 	{"Restart/KeepsBindings", testRestartKeepsBindings},
 	{"Restart/KeepsGroups", testRestartKeepsGroups},
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hansom-platform/hansom/bus"
+	"github.com/hansom-platform/hansom/bus/driver"
 	"github.com/hansom-platform/hansom/fault"
 )
 
@@ -187,8 +188,8 @@ func testOversize(w *world) {
 	w.serve(b, w.name("svc-1"), echo)
 	large := &bus.Message{Body: make([]byte, bus.MaxBody+1)}
 	_, err := b.RequestTo(w.ctx, w.name("svc-1"), large)
-	w.wantFault(err, fault.BadRequest, "bus.too_large")
-	w.wantFault(b.Publish(w.ctx, w.name("topic"), large), fault.BadRequest, "bus.too_large")
+	w.wantFault(err, fault.BadRequest, driver.ReasonTooLarge)
+	w.wantFault(b.Publish(w.ctx, w.name("topic"), large), fault.BadRequest, driver.ReasonTooLarge)
 	if _, err := b.RequestTo(w.ctx, w.name("svc-1"), request("any")); err != nil {
 		w.Fatalf("the connection does not work after an oversize message: %v", err)
 	}
@@ -200,7 +201,7 @@ func testOversizeReply(w *world) {
 		return reply(make([]byte, bus.MaxBody+1))
 	})
 	_, err := b.RequestTo(w.ctx, w.name("svc-1"), request("any"))
-	w.wantFault(err, fault.BadResponse, "bus.too_large")
+	w.wantFault(err, fault.BadResponse, driver.ReasonTooLarge)
 }
 
 // testHeaderFidelity sends every metadata name and the whole of what a field may

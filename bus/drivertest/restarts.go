@@ -84,6 +84,45 @@ func (w *world) checkedCall(b *bus.Bus, service string, budget time.Duration, l 
 	}
 }
 
+// testRestartMidCall restarts the engine under requests that are being handled.
+// Their callers hear of it long before their budget ends, and that the request
+// may have been handled.
+func testRestartMidCall(w *world) {
+	const calls = 8
+	client := w.open("a")
+	entered, release := make(chan struct{}, calls), make(chan struct{})
+	defer close(release)
+	w.serve(w.open("a"), w.name("svc-1"), func(context.Context, *bus.Message) *bus.Message {
+		entered <- struct{}{}
+		<-release
+		return nil
+	})
+	failed := make(chan error, calls)
+	for range calls {
+		go func() {
+			ctx, cancel := context.WithTimeout(w.ctx, patience)
+			defer cancel()
+			_, err := client.RequestTo(ctx, w.name("svc-1"), request("any"))
+			failed <- err
+		}()
+		receive(w, "the request is handled", entered)
+	}
+	start := time.Now()
+	if err := w.harness.Restart(w.ctx); err != nil {
+		w.Fatalf("restart the engine: %v", err)
+	}
+	for range calls {
+		err := receive(w, "the caller has an answer", failed)
+		w.wantFault(err, fault.Unavailable, driver.ReasonLost)
+		if bus.NotSent(err) {
+			w.Fatalf("NotSent(%v) is true for a request that was handled", err)
+		}
+	}
+	if took := time.Since(start); took > w.limits.Settle {
+		w.Fatalf("callers heard of the restart after %v; want at most %v", took, w.limits.Settle)
+	}
+}
+
 func testRestartKeepsBindings(w *world) {
 	b := w.open("a")
 	service := w.name("svc")

@@ -71,7 +71,7 @@ func testDrain(w *world) {
 		})
 	}
 	for i := range 8 {
-		w.comeAndGo(service, fmt.Sprint("passing-", i), stable, slowly)
+		w.comeAndGo(w.binding("a", service, w.name(fmt.Sprint("passing-", i))), stable, i%2 == 0, slowly)
 	}
 	stop()
 	load.Wait()
@@ -81,18 +81,18 @@ func testDrain(w *world) {
 }
 
 // comeAndGo runs one more instance until it has served for a while, then drains
-// it. Every second one stays bound, as when its process gets SIGTERM before
-// anybody knows.
-func (w *world) comeAndGo(service, instance string, stable driver.Binding, h bus.Handler) {
+// it. Unless it is unbound first, it stays bound, as when its process gets
+// SIGTERM before anybody knows.
+func (w *world) comeAndGo(passing, stable driver.Binding, unbind bool, h bus.Handler) {
 	var served atomic.Int64
 	conn := w.open("a")
-	s := w.serve(conn, w.name(instance), func(ctx context.Context, m *bus.Message) *bus.Message {
+	s := w.serve(conn, passing.Instance, func(ctx context.Context, m *bus.Message) *bus.Message {
 		served.Add(1)
 		return h(ctx, m)
 	})
-	w.apply("a", stable, w.binding("a", service, w.name(instance)))
-	w.await("the new instance serves", func() bool { return served.Load() > 20 })
-	if len(instance)%2 == 0 {
+	w.apply("a", stable, passing)
+	w.await("the new instance serves", func() bool { return served.Load() > 200 })
+	if unbind {
 		w.mustApply(w.control(), "a", stable)
 	}
 	if err := s.Drain(w.ctx); err != nil {

@@ -72,10 +72,10 @@ func group(z driver.Zone, bindings []driver.Binding) (map[string]record, error) 
 	all := map[string]record{}
 	for _, b := range bindings {
 		if b.Service == "" || b.Instance == "" {
-			return nil, fault.New(fault.BadRequest, "bus.bad_binding", "binding of service %q to instance %q: both must be named", b.Service, b.Instance)
+			return nil, fault.New(fault.BadRequest, driver.ReasonBadBinding, "binding of service %q to instance %q: both must be named", b.Service, b.Instance)
 		}
 		if b.Region != z.Region || b.Zone != z.Zone {
-			return nil, fault.New(fault.BadRequest, "bus.bad_binding", "binding of %s is in %s/%s and cannot be applied to %s", b.Instance, b.Region, b.Zone, z)
+			return nil, fault.New(fault.BadRequest, driver.ReasonBadBinding, "binding of %s is in %s/%s and cannot be applied to %s", b.Instance, b.Region, b.Zone, z)
 		}
 		r := all[b.Service]
 		r.Service, r.Zone = b.Service, z
@@ -128,7 +128,7 @@ func (c *conn) putAll(ctx context.Context, records []record) error {
 func (c *conn) put(ctx context.Context, r record) error {
 	value, err := json.Marshal(r)
 	if err != nil {
-		return fault.Wrap(err, fault.BadRequest, "bus.bad_binding", "the bindings of %s cannot be written as JSON", r.Service)
+		return fault.Wrap(err, fault.BadRequest, driver.ReasonBadBinding, "the bindings of %s cannot be written as JSON", r.Service)
 	}
 	return c.engine(ctx, "store the bindings of "+r.Service, func(ctx context.Context) error {
 		_, err := c.bindings.Put(ctx, bindingsKey(r.Zone, r.Service), value)

@@ -93,17 +93,16 @@ func (e *engine) url() string {
 }
 
 func (e *engine) config(z driver.Zone) Config {
-	c := Config{URL: e.url(), Zone: z, Name: e.tb.Name(), Logger: slog.New(slog.DiscardHandler)}
-	if e.memory {
-		c.InProcess = e
-	}
-	return c
+	return Config{URL: e.url(), Zone: z, Name: e.tb.Name(), Logger: slog.New(slog.DiscardHandler)}
 }
 
 func (e *engine) Open(ctx context.Context, z driver.Zone) (driver.Bus, error) {
 	config := e.config(z)
-	line := &cable{}
+	line := &cable{engine: e}
 	config.Dialer = line
+	if e.memory {
+		config.InProcess = line
+	}
 	b, err := Open(ctx, config)
 	if err == nil {
 		e.mu.Lock()
@@ -121,20 +120,28 @@ func (e *engine) Abandon(b driver.Bus) {
 	line.cut()
 }
 
-// cable is a dialer whose connections can be cut for good.
+// cable opens connections, by TCP or in process, that can be cut for good.
 type cable struct {
+	engine *engine
+
 	mu    sync.Mutex
 	conns []net.Conn
 	dead  bool
 }
 
 func (l *cable) Dial(network, address string) (net.Conn, error) {
+	return l.open(func() (net.Conn, error) { return net.DialTimeout(network, address, 2*time.Second) })
+}
+
+func (l *cable) InProcessConn() (net.Conn, error) { return l.open(l.engine.InProcessConn) }
+
+func (l *cable) open(dial func() (net.Conn, error)) (net.Conn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.dead {
 		return nil, errors.New("the process is dead")
 	}
-	c, err := net.DialTimeout(network, address, 2*time.Second)
+	c, err := dial()
 	if err == nil {
 		l.conns = append(l.conns, c)
 	}
@@ -155,8 +162,16 @@ type harness struct{ *engine }
 
 func newHarness(tb testing.TB) drivertest.Harness { return harness{startEngine(tb)} }
 
+func newMemoryHarness(tb testing.TB) drivertest.Harness {
+	e := startEngine(tb)
+	e.memory = true
+	return harness{e}
+}
+
 func (h harness) Capabilities() drivertest.Capabilities { return drivertest.Capabilities{} }
 
 func (h harness) Close() { h.stop() }
 
 func TestConformance(t *testing.T) { drivertest.RunConformanceTests(t, newHarness) }
+
+func TestConformanceInProcess(t *testing.T) { drivertest.RunConformanceTests(t, newMemoryHarness) }

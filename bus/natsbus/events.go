@@ -92,7 +92,7 @@ func (c *conn) store(ctx context.Context, subject string, m *driver.Message) err
 		case err != nil:
 			return err
 		case isNobody(msg):
-			return fault.New(fault.Unavailable, "bus.engine", "the stream %s does not take messages", streamEvents)
+			return fault.New(fault.Unavailable, driver.ReasonEngine, "the stream %s does not take messages", streamEvents)
 		default:
 			return stored(msg)
 		}
@@ -108,10 +108,10 @@ func stored(msg *nats.Msg) error {
 		} `json:"error"`
 	}
 	if err := json.Unmarshal(msg.Data, &ack); err != nil {
-		return fault.Wrap(err, fault.Unavailable, "bus.engine", "the stream's acknowledgement cannot be read")
+		return fault.Wrap(err, fault.Unavailable, driver.ReasonEngine, "the stream's acknowledgement cannot be read")
 	}
 	if ack.Error != nil {
-		return fault.New(fault.Unavailable, "bus.engine", "the bus could not store the event").WithDetail("%s", ack.Error.Description)
+		return fault.New(fault.Unavailable, driver.ReasonEngine, "the bus could not store the event").WithDetail("%s", ack.Error.Description)
 	}
 	return nil
 }

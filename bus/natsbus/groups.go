@@ -193,7 +193,7 @@ func (m *member) Drain(ctx context.Context) error {
 		m.cancel()
 		return nil
 	case <-ctx.Done():
-		return fault.Wrap(ctx.Err(), fault.Timeout, "bus.drain", "events are still being handled")
+		return fault.Wrap(ctx.Err(), fault.Timeout, driver.ReasonDrain, "events are still being handled")
 	}
 }
 

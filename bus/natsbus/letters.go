@@ -34,7 +34,7 @@ func (m *member) bury(msg jetstream.Msg, e *driver.Event, attempts int, reason s
 func readDeadLetter(raw *jetstream.RawStreamMsg) (driver.DeadLetter, error) {
 	m := new(driver.Message)
 	if err := parseMessage(raw.Data, m); err != nil {
-		return driver.DeadLetter{}, fault.Wrap(err, fault.Unavailable, "bus.engine", "dead letter %d cannot be read", raw.Sequence)
+		return driver.DeadLetter{}, fault.Wrap(err, fault.Unavailable, driver.ReasonEngine, "dead letter %d cannot be read", raw.Sequence)
 	}
 	d := driver.DeadLetter{
 		ID:      strconv.FormatUint(raw.Sequence, 10),

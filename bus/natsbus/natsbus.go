@@ -136,7 +136,7 @@ func (c *conn) connect(ctx context.Context) error {
 	}
 	nc, err := nats.Connect(url, append(options, c.config.Options...)...)
 	if err != nil {
-		return fault.Wrap(err, fault.Unavailable, "bus.disconnected",
+		return fault.Wrap(err, fault.Unavailable, driver.ReasonDisconnected,
 			"cannot connect to the bus: check that NATS runs at the address in the bus URL, and its user and password")
 	}
 	c.nc = nc
@@ -173,7 +173,7 @@ func (c *conn) disconnected(_ *nats.Conn, err error) {
 	}
 	c.log.Warn("bus connection lost", "name", c.config.Name, "error", err)
 	c.link.Swap(c.newLink()).cancel()
-	c.inbox.failAll(fault.Wrap(err, fault.Unavailable, "bus.connection_lost",
+	c.inbox.failAll(fault.Wrap(err, fault.Unavailable, driver.ReasonLost,
 		"the connection to the bus broke while the answer was awaited: the request may have been handled"))
 }
 
@@ -210,7 +210,7 @@ func (c *conn) Close(ctx context.Context) error {
 		_ = c.nc.FlushWithContext(ctx) // the server has let go of the queues
 	}
 	c.nc.Close()
-	c.inbox.failAll(fault.New(fault.Unavailable, "bus.closed", "this side closed its connection to the bus"))
+	c.inbox.failAll(fault.New(fault.Unavailable, driver.ReasonClosed, "this side closed its connection to the bus"))
 	c.tasks.Wait()
 	return nil
 }
@@ -240,7 +240,7 @@ func (c *conn) openConsumers() []driver.Consumer {
 // awaitConnection returns when the connection is back, within ctx and patience.
 func (c *conn) awaitConnection(ctx context.Context, cause error) error {
 	if c.nc.IsClosed() {
-		return fault.New(fault.Unavailable, "bus.closed", "the connection to the bus was closed by this side")
+		return fault.New(fault.Unavailable, driver.ReasonClosed, "the connection to the bus was closed by this side")
 	}
 	back := c.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	defer c.nc.RemoveStatusListener(back)
@@ -298,7 +298,7 @@ func errExpired(ctx context.Context) error {
 }
 
 func errDisconnected(cause error) error {
-	return fault.Wrap(cause, fault.Unavailable, "bus.disconnected", "there is no connection to the bus; nothing was sent")
+	return fault.Wrap(cause, fault.Unavailable, driver.ReasonDisconnected, "there is no connection to the bus; nothing was sent")
 }
 
 // engineError codes what nats.go said. A fault stays as it is.
@@ -307,5 +307,5 @@ func engineError(err error, what string) error {
 	if err == nil || errors.As(err, &f) {
 		return err
 	}
-	return fault.Wrap(err, fault.Unavailable, "bus.engine", "the bus could not %s", what)
+	return fault.Wrap(err, fault.Unavailable, driver.ReasonEngine, "the bus could not %s", what)
 }

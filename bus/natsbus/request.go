@@ -101,7 +101,7 @@ func withBudget(ctx context.Context, m *driver.Message) *driver.Message {
 
 func givenUp(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fault.Wrap(ctx.Err(), fault.Timeout, "bus.timeout", "no reply came within the time budget")
+		return fault.Wrap(ctx.Err(), fault.Timeout, driver.ReasonTimeout, "no reply came within the time budget")
 	}
 	return fault.From(ctx.Err())
 }
@@ -121,7 +121,7 @@ func (c *conn) send(subject, reply string, h driver.Header, body []byte) error {
 		buffers.Put(buf)
 	}
 	if errors.Is(err, nats.ErrMaxPayload) {
-		return fault.Wrap(err, fault.BadRequest, "bus.too_large",
+		return fault.Wrap(err, fault.BadRequest, driver.ReasonTooLarge,
 			"the message with its metadata is larger than the bus takes: %d bytes", len(payload))
 	}
 	return err

@@ -52,7 +52,7 @@ type subscription struct {
 
 func (c *conn) subscribe(ctx context.Context, subject, group string, h nats.MsgHandler) (*subscription, error) {
 	if c.nc.IsClosed() {
-		return nil, fault.New(fault.Unavailable, "bus.closed", "the connection to the bus was closed by this side")
+		return nil, fault.New(fault.Unavailable, driver.ReasonClosed, "the connection to the bus was closed by this side")
 	}
 	sub, err := c.open(subject, group, h)
 	if err != nil {
@@ -100,7 +100,7 @@ func (s *subscription) Drain(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		_ = s.sub.Unsubscribe()
-		return fault.Wrap(ctx.Err(), fault.Timeout, "bus.drain", "messages are still being handed over")
+		return fault.Wrap(ctx.Err(), fault.Timeout, driver.ReasonDrain, "messages are still being handed over")
 	}
 }
 
