@@ -21,8 +21,10 @@ func (g *Gateway) dispatch(v *visit) error {
 	}
 	busy := g.busy.Add(1)
 	defer g.busy.Add(-1)
+	g.load.Inflight(1)
+	defer g.load.Inflight(-1)
 	if busy > int64(g.config.Concurrency) {
-		v.metrics().Shed()
+		g.load.Shed()
 		return fault.New(fault.Unavailable, "gateway.shed", "the gateway is handling %d requests, as many as it may; try again soon", g.config.Concurrency)
 	}
 	if v.r.URL.Path == endpointRPC {
@@ -51,14 +53,10 @@ func (g *Gateway) forward(v *visit) error {
 		return err
 	}
 	defer cancel()
-	var opts []platform.EndpointOption
-	if idempotent {
-		opts = append(opts, platform.Idempotent())
-	}
 	response, err := g.svc.HTTP(ctx, to.service, to.endpoint, &hansompb.HttpRequest{
 		Method: v.r.Method, Path: path, Query: v.r.URL.RawQuery, Host: v.r.Host, RemoteAddr: v.r.RemoteAddr,
 		Header: incoming(v.r.Header), Body: body, RequestId: v.id,
-	}, opts...)
+	}, g.repeatable(idempotent)...)
 	if isRouted(err) {
 		v.endpoint = to.template
 	}
@@ -66,6 +64,16 @@ func (g *Gateway) forward(v *visit) error {
 		return forwardError(err, to)
 	}
 	return v.pass(response)
+}
+
+// repeatable says what the gateway knows of an endpoint, which is its method. Half
+// of the budget is for the first attempt, so that there is time for a second one
+// when an instance dies without a word.
+func (g *Gateway) repeatable(idempotent bool) []platform.EndpointOption {
+	if !idempotent {
+		return nil
+	}
+	return []platform.EndpointOption{platform.Idempotent(), platform.SLA(0, g.config.Budget/4)}
 }
 
 // isRouted reports whether a call got so far that its path is known to be one. The

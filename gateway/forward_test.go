@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/hansom-platform/hansom/fault"
 	"github.com/hansom-platform/hansom/platform"
+	"github.com/hansom-platform/hansom/platform/telemetry"
 	hansompb "github.com/hansom-platform/hansom/proto/hansom"
 )
 
@@ -309,4 +312,63 @@ func TestConcurrentRequestsDoNotMix(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+func TestIdempotentRequestSurvivesADeadInstance(t *testing.T) {
+	for method, want := range map[string]int{http.MethodGet: 200, http.MethodDelete: 200, http.MethodPost: 504, http.MethodPatch: 504} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.run(w.customer())
+			died := w.dying("api.v1.customer")
+			g := w.gateway()
+			w.run(g.svc)
+			for !died.Load() {
+				got := do(g, request(method, "/v1/customer/see", "")).StatusCode
+				if died.Load() && got != want || !died.Load() && got != 200 {
+					t.Errorf("%s: status %d, instance died %t; want %d where it did, 200 otherwise", method, got, died.Load(), want)
+				}
+			}
+		})
+	}
+}
+
+func TestClientThatLeavesIsNoFailureOfOurs(t *testing.T) {
+	w := newWorld(t)
+	g := w.city()
+	ctx, leave := context.WithCancel(t.Context())
+	done := make(chan *http.Response, 1)
+	go func() { done <- do(g, request(http.MethodPost, "/v1/customer/held", "x").WithContext(ctx)) }()
+	<-w.held
+	leave()
+	id := (<-done).Header.Get(platform.HeaderRequestID)
+	if hops := g.svc.Hops().Find(id); len(hops) == 0 || hops[0].GetReason() != "gateway.client_gone" {
+		t.Errorf("hops %v, want the first one to say gateway.client_gone", hops)
+	}
+	close(w.release)
+}
+
+var served = regexp.MustCompile(`hansom_requests_total{code="[A-Z_]+",endpoint="([^"]+)",service="api.gateway",side="server"}`)
+
+func TestMadeUpPathsShareOneLabel(t *testing.T) {
+	g := newWorld(t).city()
+	do(g, request(http.MethodGet, "/v1/customer/see", ""))
+	for i := range 100 {
+		do(g, request(http.MethodGet, fmt.Sprintf("/v1/madeup%d/x", i), ""))
+		do(g, request(http.MethodGet, fmt.Sprintf("/v1/customer/madeup%d", i), ""))
+		do(g, request(fmt.Sprintf("MADEUP%d", i), "/v1/customer/see", ""))
+	}
+	scrape := httptest.NewRecorder()
+	telemetry.Handler().ServeHTTP(scrape, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	endpoints := map[string]bool{}
+	for _, m := range served.FindAllStringSubmatch(scrape.Body.String(), -1) {
+		endpoints[m[1]] = true
+	}
+	if !endpoints["/v1/customer/see"] || !endpoints[endpointUnrouted] {
+		t.Errorf("endpoints in metrics: %v, want /v1/customer/see and unrouted among them", endpoints)
+	}
+	for e := range endpoints {
+		if strings.Contains(strings.ToLower(e), "madeup") {
+			t.Errorf("metrics have the endpoint %s, which a client made up", e)
+		}
+	}
 }

@@ -58,6 +58,7 @@ type Gateway struct {
 	config   Config
 	log      *slog.Logger
 	server   *http.Server
+	load     *telemetry.Metrics // of all endpoints together
 
 	busy     atomic.Int64
 	draining atomic.Bool
@@ -84,6 +85,7 @@ func New(svc *platform.Service, c Config) (*Gateway, error) {
 		operator: svc.As(platform.Operator),
 		config:   c,
 		log:      slog.New(telemetry.NewLogHandler(c.Logger.Handler())),
+		load:     telemetry.EndpointMetrics(telemetry.SideServer, Name, endpointAll),
 		ready:    make(chan struct{}),
 	}
 	if c.Logger == svc.Logger() {

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -135,6 +136,30 @@ func (w *world) city(change ...func(*Config)) *Gateway {
 	g := w.gateway(change...)
 	w.run(g)
 	return g
+}
+
+// dying binds an instance that dies of its first request: it never answers and is
+// unbound.
+func (w *world) dying(service string) (died *atomic.Bool) {
+	died = new(atomic.Bool)
+	i := &discoverypb.Instance{Id: service + "-dying", Service: service, Version: "v1"}
+	b, _ := w.dial(w.t.Context())
+	server, err := b.Serve(w.t.Context(), i.GetId(), func(ctx context.Context, _ *bus.Message) *bus.Message {
+		died.Store(true)
+		_ = w.Deregister(ctx, i.GetId())
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		_ = server.Close()
+		_ = b.Close(context.Background())
+	})
+	if err := w.Register(w.t.Context(), i); err != nil {
+		w.t.Fatal(err)
+	}
+	return died
 }
 
 // seen is what a service behind the gateway sees of a request.

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -16,6 +15,7 @@ import (
 // Endpoints of the gateway, as metrics and hops name them. Requests that were
 // routed add one for each path that a service has.
 const (
+	endpointAll      = "*" // for what is counted before it is known where it goes
 	endpointRPC      = "/rpc"
 	endpointUnrouted = "unrouted"
 )
@@ -97,7 +97,9 @@ func mayHaveBody(status int) bool {
 
 // fail answers with a problem.
 func (v *visit) fail(err error) {
-	v.fault = fault.From(err)
+	if v.fault = fault.From(err); v.r.Context().Err() != nil {
+		v.fault = fault.Wrap(err, v.fault.Code, "gateway.client_gone", "the client did not wait for the answer")
+	}
 	if v.answered {
 		return
 	}
@@ -157,7 +159,7 @@ func (g *Gateway) logFailure(v *visit, f *fault.Error, took time.Duration) {
 	if v.status >= http.StatusInternalServerError {
 		level = slog.LevelWarn
 	}
-	if context.Cause(v.r.Context()) != nil {
+	if v.r.Context().Err() != nil {
 		level = slog.LevelDebug // the client has gone: nothing of ours is wrong
 	}
 	if !g.log.Enabled(v.r.Context(), level) {
