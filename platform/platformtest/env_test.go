@@ -311,3 +311,23 @@ func describe(hops []*hansompb.Hop) string {
 	}
 	return strings.Join(all, ", ")
 }
+
+// bare binds nothing: the test asks for its instance directly.
+type bare struct{}
+
+func (bare) Register(context.Context, *discoverypb.Instance) error { return nil }
+func (bare) Deregister(context.Context, string) error              { return nil }
+
+func TestWithoutDiscovery(t *testing.T) {
+	platformtest.Run(t, func(t *testing.T, env *platformtest.Env) {
+		svc := platform.New("core.bare", platform.RegisterWith(bare{}), platform.Logger(env.Logger()))
+		env.Start(svc)
+		health := platform.Builtin("core.bare", platform.EndpointHealth)
+		err := env.Client().Call(t.Context(), health, &hansompb.HealthRequest{}, new(hansompb.HealthResponse))
+		wantFault(t, err, fault.NoRoute, "bus.no_route.unknown_service")
+		err = env.Client().Call(platform.To(t.Context(), svc.ID()), health, &hansompb.HealthRequest{}, new(hansompb.HealthResponse))
+		if err != nil {
+			t.Errorf("a direct call: %v", err)
+		}
+	}, platformtest.WithoutDiscovery())
+}

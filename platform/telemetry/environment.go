@@ -140,17 +140,14 @@ func checkValues(getenv func(string) string) error {
 	return nil
 }
 
-func (s settings) newProcessor(ctx context.Context, console io.Writer) (sdktrace.SpanProcessor, error) {
-	var all processors
+func (s settings) newProcessors(ctx context.Context, console io.Writer) ([]sdktrace.SpanProcessor, error) {
+	var all []sdktrace.SpanProcessor
 	for _, name := range s.exporters {
 		e, err := s.open(ctx, name, console)
 		if err != nil {
 			return nil, fmt.Errorf("start the %s exporter of traces: %w", name, err)
 		}
 		all = append(all, sdktrace.NewBatchSpanProcessor(e))
-	}
-	if len(all) == 1 {
-		return all[0], nil
 	}
 	return all, nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/trace"
@@ -218,6 +220,31 @@ func TestExportConsole(t *testing.T) {
 	}
 	if got.Name != "on the console" || got.SpanContext.TraceID != span.TraceID() {
 		t.Errorf("the console shows %+v, want trace %s", got, span.TraceID())
+	}
+}
+
+// TestExportTwice has two exporters at once, and a collector that is away: the
+// console still gets its spans, and shutdown says what was lost.
+func TestExportTwice(t *testing.T) {
+	clearVariables(t, map[string]string{
+		"OTEL_TRACES_EXPORTER":        "console,otlp",
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
+	})
+	var out, log bytes.Buffer
+	shutdown, err := Setup(t.Context(), Config{Console: &out, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, span := StartRoot(context.Background(), "twice")
+	span.End(nil)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	err = shutdown(ctx)
+	if !strings.Contains(out.String(), span.TraceID()) {
+		t.Errorf("the console lacks trace %s: %s", span.TraceID(), out.String())
+	}
+	if err == nil && !strings.Contains(log.String(), "telemetry could not be exported") {
+		t.Errorf("nobody says that the collector is away; shutdown returned nil and the log is %q", log.String())
 	}
 }
 

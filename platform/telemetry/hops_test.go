@@ -58,6 +58,27 @@ func TestHopsFind(t *testing.T) {
 	}
 }
 
+func TestHopsOfOneMomentAreInOrderOfCause(t *testing.T) {
+	hops, span, now := NewHops(0), newSpan(), time.Now()
+	for _, h := range []HopRecord{
+		{Endpoint: "fifth", Start: now.Add(1)},
+		{Endpoint: "fourth", Start: now},
+		{Endpoint: "third", Start: now, Server: true},
+		{Endpoint: "second", Start: now, Duration: 1},
+		{Endpoint: "first", Start: now, Duration: 1, Server: true},
+	} {
+		h.Span = span
+		hops.Record(h)
+	}
+	var got []string
+	for _, h := range hops.Find(span.TraceID()) {
+		got = append(got, h.Endpoint)
+	}
+	if diff := cmp.Diff([]string{"first", "second", "third", "fourth", "fifth"}, got); diff != "" {
+		t.Errorf("order of hops (-want +got):\n%s", diff)
+	}
+}
+
 func TestHopsKeepWhatIsRare(t *testing.T) {
 	hops := NewHops(8)
 	rare, failed, first := newSpan(), newSpan(), newSpan()

@@ -29,15 +29,15 @@ type Config struct {
 // exporting is where spans go, nil where they only have ids.
 var exporting atomic.Pointer[exporter]
 
-// exporter makes OpenTelemetry spans. All services of the process share one
-// batch processor; each has a provider of its own, because the service's name is
+// exporter makes OpenTelemetry spans. All services of the process share the
+// batch processors; each has a provider of its own, because the service's name is
 // an attribute of the provider's resource.
 type exporter struct {
-	process   Identity
-	base      *resource.Resource
-	sampler   sdktrace.Sampler
-	processor sdktrace.SpanProcessor
-	tracers   sync.Map // Identity -> trace.Tracer
+	process    Identity
+	base       *resource.Resource
+	sampler    sdktrace.Sampler
+	processors []sdktrace.SpanProcessor // one for each exporter
+	tracers    sync.Map                 // Identity -> trace.Tracer
 }
 
 // Setup starts to export traces where the standard variables ask for it:
@@ -77,7 +77,7 @@ func Setup(ctx context.Context, c Config) (shutdown func(context.Context) error,
 		if exporting.CompareAndSwap(e, nil) {
 			otel.SetTracerProvider(noop.NewTracerProvider())
 		}
-		return e.processor.Shutdown(ctx)
+		return e.shutdown(ctx)
 	}, nil
 }
 
@@ -86,11 +86,19 @@ func newExporter(ctx context.Context, c Config, s settings) (*exporter, error) {
 	if err != nil {
 		return nil, badVariable("OTEL_RESOURCE_ATTRIBUTES", os.Getenv("OTEL_RESOURCE_ATTRIBUTES"), "want key=value pairs with commas between them: "+err.Error())
 	}
-	processor, err := s.newProcessor(ctx, c.Console)
+	processors, err := s.newProcessors(ctx, c.Console)
 	if err != nil {
 		return nil, err
 	}
-	return &exporter{process: c.Identity, base: base, sampler: s.sampler, processor: processor}, nil
+	return &exporter{process: c.Identity, base: base, sampler: s.sampler, processors: processors}, nil
+}
+
+func (e *exporter) shutdown(ctx context.Context) error {
+	var errs []error
+	for _, p := range e.processors {
+		errs = append(errs, p.Shutdown(ctx))
+	}
+	return errors.Join(errs...)
 }
 
 func (e *exporter) provider(id Identity) *sdktrace.TracerProvider {
@@ -98,11 +106,11 @@ func (e *exporter) provider(id Identity) *sdktrace.TracerProvider {
 	if err != nil && !errors.Is(err, resource.ErrSchemaURLConflict) {
 		merged = e.base
 	}
-	return sdktrace.NewTracerProvider(
-		sdktrace.WithResource(merged),
-		sdktrace.WithSampler(e.sampler),
-		sdktrace.WithSpanProcessor(e.processor),
-	)
+	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(merged), sdktrace.WithSampler(e.sampler)}
+	for _, p := range e.processors {
+		options = append(options, sdktrace.WithSpanProcessor(p))
+	}
+	return sdktrace.NewTracerProvider(options...)
 }
 
 func (e *exporter) tracer(id *Identity) trace.Tracer {

@@ -39,11 +39,11 @@ func byService(z driver.Zone, bindings []driver.Binding) (map[string][]driver.Bi
 	all := map[string][]driver.Binding{}
 	for _, b := range copyBindings(bindings) {
 		if b.Service == "" || b.Instance == "" {
-			return nil, fault.New(fault.BadRequest, "bus.bad_binding",
+			return nil, fault.New(fault.BadRequest, driver.ReasonBadBinding,
 				"binding of service %q to instance %q: both must be named", b.Service, b.Instance)
 		}
 		if b.Region != z.Region || b.Zone != z.Zone {
-			return nil, fault.New(fault.BadRequest, "bus.bad_binding",
+			return nil, fault.New(fault.BadRequest, driver.ReasonBadBinding,
 				"binding of %s is in %s/%s and cannot be applied to %s", b.Instance, b.Region, b.Zone, z)
 		}
 		all[b.Service] = append(all[b.Service], b)

@@ -35,7 +35,7 @@ type consumer interface {
 	cut() // stops at once and waits for nobody
 }
 
-var errClosed = fault.New(fault.Unavailable, "bus.closed", "the connection to the bus was closed by this side")
+var errClosed = fault.New(fault.Unavailable, driver.ReasonClosed, "the connection to the bus was closed by this side")
 
 // Request implements driver.Bus.
 func (c *conn) Request(ctx context.Context, instance string, m *driver.Message) (*driver.Message, error) {
@@ -53,11 +53,18 @@ func (c *conn) Request(ctx context.Context, instance string, m *driver.Message) 
 	case <-ctx.Done():
 		return nil, givenUp(ctx)
 	case <-c.ctx.Done():
+		if c.severed() {
+			return nil, errLost()
+		}
 		return nil, context.Cause(c.ctx)
 	case <-outage:
-		return nil, fault.New(fault.Unavailable, "bus.connection_lost",
-			"the connection to the bus broke while the answer was awaited: the request may have been handled")
+		return nil, errLost()
 	}
+}
+
+func errLost() error {
+	return fault.New(fault.Unavailable, driver.ReasonLost,
+		"the connection to the bus broke while the answer was awaited: the request may have been handled")
 }
 
 // ready waits for the engine and returns m with the budget that is left then.
@@ -101,7 +108,7 @@ func (c *conn) awaitPower(ctx context.Context) error {
 }
 
 func errDown() error {
-	return fault.New(fault.Unavailable, "bus.disconnected", "there is no connection to the bus; nothing was sent")
+	return fault.New(fault.Unavailable, driver.ReasonDisconnected, "there is no connection to the bus; nothing was sent")
 }
 
 // send hands m to the queue of instance, or to the one that the routing rule
@@ -128,7 +135,7 @@ func (c *conn) send(instance string, m *driver.Message, call *call) error {
 
 func givenUp(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fault.Wrap(ctx.Err(), fault.Timeout, "bus.timeout", "no reply came within the time budget")
+		return fault.Wrap(ctx.Err(), fault.Timeout, driver.ReasonTimeout, "no reply came within the time budget")
 	}
 	return fault.From(ctx.Err())
 }
@@ -164,7 +171,7 @@ func wait(ctx context.Context, group *sync.WaitGroup, otherwise string) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		return fault.Wrap(ctx.Err(), fault.Timeout, "bus.drain", otherwise)
+		return fault.Wrap(ctx.Err(), fault.Timeout, driver.ReasonDrain, otherwise)
 	}
 }
 

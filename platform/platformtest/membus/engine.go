@@ -63,7 +63,7 @@ func (e *Engine) Start() { e.power.start() }
 // are gone and what its handlers still return goes nowhere.
 func (e *Engine) Sever(b driver.Bus) {
 	c := b.(*conn)
-	c.cancel(fault.New(fault.Unavailable, "bus.disconnected", "there is no connection to the bus: it was severed by the test"))
+	c.cancel(fault.New(fault.Unavailable, driver.ReasonDisconnected, "there is no connection to the bus: it was severed by the test"))
 	for _, consumer := range c.openConsumers() {
 		consumer.cut()
 	}
