@@ -48,6 +48,9 @@ var table = []rule{
 	{"gateway/rules", nil},
 	{"gateway/...", []string{"gateway/...", "platform/...", "proto/...", "fault"}},
 
+	// The business as a whole, for the tests that run all of it in memory.
+	{"services", []string{"services/..."}},
+
 	// The simulated drivers and customers know only what a phone knows: the public HTTP API.
 	{"services/sim/...", []string{"services/sim/...", "proto/...", "fault"}},
 	{"services/{tier}/{service}/...", []string{

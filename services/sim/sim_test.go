@@ -75,38 +75,36 @@ func (a *api) set(away bool) {
 	a.away = away
 }
 
-// simulate runs a fleet against a in a bubble and hands it to check.
-func simulate(t *testing.T, a *api, drivers int, check func(s *Sim, stop func())) {
+// simulate starts a fleet against a, inside a bubble, and returns how to stop it.
+func simulate(t *testing.T, a *api, drivers int) (s *Sim, stop func()) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		s, err := New(Config{
-			API: "http://api.test", Drivers: drivers, Seed: 1,
-			Client: &http.Client{Transport: a}, Logger: slog.New(slog.DiscardHandler),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- s.Run(ctx) }()
-		check(s, func() {
-			cancel()
-			synctest.Wait()
-			select {
-			case err := <-done:
-				if err != nil {
-					t.Errorf("Run: want nil at the end, got %v", err)
-				}
-			case <-time.After(signOffLimit + time.Second):
-				t.Errorf("want Run to return within %s, it still runs", signOffLimit)
-			}
-		})
+	s, err := New(Config{
+		API: "http://api.test", Drivers: drivers, Seed: 1,
+		Client: &http.Client{Transport: a}, Logger: slog.New(slog.DiscardHandler),
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	return s, func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("Run: want nil at the end, got %v", err)
+			}
+		case <-time.After(signOffLimit + time.Second):
+			t.Errorf("want Run to return within %s, it still runs", signOffLimit)
+		}
+	}
 }
 
 func TestEveryTaxiReportsEveryFewSeconds(t *testing.T) {
 	a := newAPI()
-	simulate(t, a, 20, func(s *Sim, stop func()) {
+	synctest.Test(t, func(t *testing.T) {
+		s, stop := simulate(t, a, 20)
 		time.Sleep(5*time.Second + time.Minute)
 		if got := s.Stats(); got.SignedOn != 20 || got.Failures != 0 {
 			t.Errorf("want 20 taxis signed on and no failures, got %+v", got)
@@ -128,7 +126,8 @@ func TestEveryTaxiReportsEveryFewSeconds(t *testing.T) {
 
 func TestStartsAreSpread(t *testing.T) {
 	a := newAPI()
-	simulate(t, a, 100, func(s *Sim, stop func()) {
+	synctest.Test(t, func(t *testing.T) {
+		s, stop := simulate(t, a, 100)
 		time.Sleep(2500 * time.Millisecond)
 		if got := s.Stats().SignedOn; got < 40 || got > 60 {
 			t.Errorf("after half the interval: want about 50 of 100 taxis, got %d", got)
@@ -139,7 +138,8 @@ func TestStartsAreSpread(t *testing.T) {
 
 func TestAFleetComesBackAfterTheAPIWasAway(t *testing.T) {
 	a := newAPI()
-	simulate(t, a, 10, func(s *Sim, stop func()) {
+	synctest.Test(t, func(t *testing.T) {
+		s, stop := simulate(t, a, 10)
 		time.Sleep(30 * time.Second)
 		a.set(true)
 		time.Sleep(10 * time.Minute)
@@ -166,7 +166,8 @@ func TestAFleetComesBackAfterTheAPIWasAway(t *testing.T) {
 func TestRunWaitsForAnAPIThatIsNotUpYet(t *testing.T) {
 	a := newAPI()
 	a.away = true
-	simulate(t, a, 3, func(s *Sim, stop func()) {
+	synctest.Test(t, func(t *testing.T) {
+		s, stop := simulate(t, a, 3)
 		time.Sleep(time.Second)
 		a.set(false)
 		time.Sleep(10 * time.Second)
@@ -179,7 +180,8 @@ func TestRunWaitsForAnAPIThatIsNotUpYet(t *testing.T) {
 
 func TestStoppingDoesNotWaitForAnAPIThatIsAway(t *testing.T) {
 	a := newAPI()
-	simulate(t, a, 3, func(_ *Sim, stop func()) {
+	synctest.Test(t, func(t *testing.T) {
+		_, stop := simulate(t, a, 3)
 		time.Sleep(10 * time.Second)
 		a.set(true)
 		time.Sleep(time.Minute)

@@ -73,15 +73,9 @@ func refuse(status int, reason, message string, args ...any) error {
 }
 
 func fail(w http.ResponseWriter, r *http.Request, err error) {
-	id := r.Header.Get(platform.HeaderRequestID)
-	exact, ok := err.(*refusal) //nolint:errorlint // refusals are made here and never wrapped
-	if !ok {
-		fault.WriteProblem(w, err, id)
-		return
+	p := fault.ProblemOf(err, r.Header.Get(platform.HeaderRequestID))
+	if exact, ok := err.(*refusal); ok { //nolint:errorlint // refusals are made here and never wrapped
+		p = p.WithStatus(exact.status)
 	}
-	p := fault.ProblemOf(err, id)
-	p.Status, p.Title = exact.status, http.StatusText(exact.status)
-	w.Header().Set("Content-Type", fault.ProblemType)
-	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // held in memory: it cannot fail
+	p.Write(w)
 }
