@@ -96,13 +96,8 @@ func (s *Service) noEndpoint(name string) *fault.Error {
 
 const reasonPanic = "platform.panic"
 
-// invoke is the innermost handler on the serving side. A panic becomes Internal.
-func (s *Service) invoke(ctx context.Context, r *Request) (m proto.Message, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			m, err = nil, s.panicked(ctx, r.Endpoint.Name, p)
-		}
-	}()
+// invoke is the innermost handler on the serving side.
+func invoke(ctx context.Context, r *Request) (proto.Message, error) {
 	return r.handler(ctx, r.Message)
 }
 

@@ -126,13 +126,23 @@ func (s *Service) answer(ctx *scope, r *route, m *bus.Message, contentType strin
 	return &bus.Message{Header: s.replyHeader(contentType), Body: body}, httpFailure(response)
 }
 
-func (s *Service) respond(ctx *scope, r *route, m *bus.Message) (proto.Message, error) {
+// respond authorises and decodes a request and has it handled. A panic anywhere in
+// that becomes Internal.
+func (s *Service) respond(ctx *scope, r *route, m *bus.Message) (response proto.Message, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			response, err = nil, s.panicked(ctx, r.endpoint.Name, p)
+		}
+	}()
 	if err := s.config.authorise(ctx, r.endpoint, ctx.caller); err != nil {
 		return nil, err
 	}
 	request := r.endpoint.NewRequest()
 	if err := decode(m, request); err != nil {
 		return nil, badRequest(err, r.name)
+	}
+	if s.handle == nil {
+		return r.handler(ctx, request)
 	}
 	return s.handle(ctx, &Request{
 		Endpoint: r.endpoint, Message: request, Side: Serving, Caller: ctx.caller, handler: r.handler,

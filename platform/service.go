@@ -28,7 +28,7 @@ type Service struct {
 	started time.Time
 	replies replyHeaders
 	routes  map[string]*route
-	handle  Handler // what serves a decoded request, middleware included
+	handle  Handler // what serves a decoded request, middleware around it; nil without any
 
 	checks        []check
 	subscriptions []subscription
@@ -74,7 +74,9 @@ func New(name string, opts ...Option) *Service {
 	}
 	s.Client = newClient(name, &cfg)
 	s.replies = newReplyHeaders(s.instance + " " + cfg.version + " " + cfg.zone.Zone)
-	s.handle = chain(cfg.middleware, s.invoke)
+	if len(cfg.middleware) > 0 {
+		s.handle = chain(cfg.middleware, invoke)
+	}
 	if s.heartbeats = s.config.registry == nil; s.heartbeats {
 		s.config.registry = discoveryRegistry{discoverypb.NewDiscoveryClient(s)}
 	}
