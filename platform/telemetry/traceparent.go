@@ -49,25 +49,25 @@ func parseTraceParent(s string) (i ids, ok bool) {
 
 // readHex decodes lower-case hexadecimal digits, which are the only ones allowed.
 func readHex(to []byte, s string) bool {
+	var wrong byte
 	for i := range to {
-		high, low := nibble(s[2*i]), nibble(s[2*i+1])
-		if high > 15 || low > 15 {
-			return false
-		}
+		high, low := digits[s[2*i]], digits[s[2*i+1]]
+		wrong |= high | low
 		to[i] = high<<4 | low
 	}
-	return true
+	return wrong < 16
 }
 
-func nibble(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10
+// digits are the values of the lower-case hexadecimal digits; what is none is 255.
+var digits = func() (all [256]byte) {
+	for c := range all {
+		all[c] = 255
 	}
-	return 0xff
-}
+	for value, c := range []byte("0123456789abcdef") {
+		all[c] = byte(value)
+	}
+	return all
+}()
 
 func (i *ids) traceParent() string {
 	var b [traceParentLength]byte
