@@ -35,8 +35,8 @@ func TestRequestReachesTheServiceOfItsPath(t *testing.T) {
 func TestHeadIsAnsweredWithoutABody(t *testing.T) {
 	g := newWorld(t).city()
 	response := do(g, request(http.MethodHead, "/v1/customer/see", ""))
-	if body := readAll(t, response); response.StatusCode != http.StatusOK || body != "" || response.Header.Get("Content-Length") == "" {
-		t.Errorf("status %d, length %q, body %q: want 200, a length and no body", response.StatusCode, response.Header.Get("Content-Length"), body)
+	if body := response.body; response.status != http.StatusOK || body != "" || response.header.Get("Content-Length") == "" {
+		t.Errorf("status %d, length %q, body %q: want 200, a length and no body", response.status, response.header.Get("Content-Length"), body)
 	}
 }
 
@@ -44,8 +44,8 @@ func TestStatusOfTheServiceComesBack(t *testing.T) {
 	g := newWorld(t).city()
 	for _, status := range []int{200, 201, 204, 302, 304, 400, 404, 418, 429, 500, 503} {
 		response := do(g, request(http.MethodPost, fmt.Sprint("/v1/customer/status?is=", status), ""))
-		if response.StatusCode != status {
-			t.Errorf("status %d, want %d", response.StatusCode, status)
+		if response.status != status {
+			t.Errorf("status %d, want %d", response.status, status)
 		}
 	}
 }
@@ -78,7 +78,7 @@ func TestWhatCannotBeForwarded(t *testing.T) {
 			if strings.Contains(p.Detail, "heartbeat") && !strings.Contains(c.target, "heartbeat") {
 				t.Errorf("detail %q tells the world of built-in endpoints", p.Detail)
 			}
-			if allow := response.Header.Get("Allow"); (c.status == 405) != (allow != "") {
+			if allow := response.header.Get("Allow"); (c.status == 405) != (allow != "") {
 				t.Errorf("Allow: %q with status %d", allow, c.status)
 			}
 		})
@@ -95,7 +95,7 @@ func TestServiceWithoutInstancesIsUnavailable(t *testing.T) {
 	}
 	response := do(g, request(http.MethodGet, "/v1/customer/see", ""))
 	wantProblem(t, response, http.StatusServiceUnavailable, fault.NoRoute, "bus.no_route.no_instance", "the last one left at")
-	if response.Header.Get("Retry-After") == "" {
+	if response.header.Get("Retry-After") == "" {
 		t.Error("no Retry-After header in a 503")
 	}
 }
@@ -165,8 +165,8 @@ func TestBodyAtTheLimitPasses(t *testing.T) {
 	g := newWorld(t).city()
 	r := request(http.MethodPost, "/v1/customer/status?is=200", "x", "X-Long", strings.Repeat("x", maxHeader-100))
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(make([]byte, maxBody))), maxBody
-	if response := do(g, r); response.StatusCode != http.StatusOK {
-		t.Errorf("status %d %s, want 200 for a body and a header as large as they may be", response.StatusCode, readAll(t, response))
+	if response := do(g, r); response.status != http.StatusOK {
+		t.Errorf("status %d %s, want 200 for a body and a header as large as they may be", response.status, response.body)
 	}
 }
 
@@ -175,8 +175,8 @@ func TestRequestIDIsTheTrace(t *testing.T) {
 	const theirs = "0af7651916cd43dd8448eb211c80319c"
 	r := request(http.MethodGet, "/v1/customer/see", "", "X-Request-Id", theirs, "Traceparent", "00-"+theirs+"-b7ad6b7169203331-01")
 	response := do(g, r)
-	id := response.Header.Get(platform.HeaderRequestID)
-	body := readAll(t, response)
+	id := response.header.Get(platform.HeaderRequestID)
+	body := response.body
 	if len(id) != 32 || id == theirs {
 		t.Errorf("request id %q, want 32 digits of the gateway's own", id)
 	}
@@ -187,7 +187,7 @@ func TestRequestIDIsTheTrace(t *testing.T) {
 
 func TestServicesCannotOverrideTheGatewaysHeaders(t *testing.T) {
 	g := newWorld(t).city()
-	h := do(g, request(http.MethodGet, "/v1/customer/rude", "")).Header
+	h := do(g, request(http.MethodGet, "/v1/customer/rude", "")).header
 	for name, values := range h {
 		for _, v := range values {
 			if v == "rude" {
@@ -232,7 +232,7 @@ func TestHopsBeginAtTheGateway(t *testing.T) {
 	ok := do(g, request(http.MethodGet, "/v1/customer/see/42?customer=7", ""))
 	refused := do(g, request(http.MethodPost, "/v1/no/such/path", ""))
 	for _, c := range []struct {
-		response *http.Response
+		response answer
 		endpoint string
 		code     string
 		cohort   int32
@@ -241,7 +241,7 @@ func TestHopsBeginAtTheGateway(t *testing.T) {
 		{refused, "POST unrouted", "NO_ROUTE", noCohort},
 	} {
 		var got hansompb.HopsResponse
-		id := c.response.Header.Get(platform.HeaderRequestID)
+		id := c.response.header.Get(platform.HeaderRequestID)
 		err := g.operator.Call(context.Background(), platform.Builtin(Name, platform.EndpointHops), &hansompb.HopsRequest{TraceId: id}, &got)
 		if err != nil || len(got.GetHops()) < 2 {
 			t.Fatalf("hops of %s: %v, %v; want the gateway's own and that of its call", id, got.GetHops(), err)
@@ -267,7 +267,7 @@ func TestTooManyAtOnceAreShed(t *testing.T) {
 	<-reading
 	response := do(g, request(http.MethodGet, "/v1/customer/see", ""))
 	wantProblem(t, response, http.StatusServiceUnavailable, fault.Unavailable, "gateway.shed", "1 requests")
-	if status := do(g, request(http.MethodGet, "/status", "")).StatusCode; status != http.StatusOK {
+	if status := do(g, request(http.MethodGet, "/status", "")).status; status != http.StatusOK {
 		t.Errorf("/status of a full gateway: %d, want 200", status)
 	}
 	close(release)
@@ -323,7 +323,7 @@ func TestIdempotentRequestSurvivesADeadInstance(t *testing.T) {
 			g := w.gateway()
 			w.run(g.svc)
 			for !died.Load() {
-				got := do(g, request(method, "/v1/customer/see", "")).StatusCode
+				got := do(g, request(method, "/v1/customer/see", "")).status
 				if died.Load() && got != want || !died.Load() && got != 200 {
 					t.Errorf("%s: status %d, instance died %t; want %d where it did, 200 otherwise", method, got, died.Load(), want)
 				}
@@ -336,11 +336,11 @@ func TestClientThatLeavesIsNoFailureOfOurs(t *testing.T) {
 	w := newWorld(t)
 	g := w.city()
 	ctx, leave := context.WithCancel(t.Context())
-	done := make(chan *http.Response, 1)
+	done := make(chan answer, 1)
 	go func() { done <- do(g, request(http.MethodPost, "/v1/customer/held", "x").WithContext(ctx)) }()
 	<-w.held
 	leave()
-	id := (<-done).Header.Get(platform.HeaderRequestID)
+	id := (<-done).header.Get(platform.HeaderRequestID)
 	if hops := g.svc.Hops().Find(id); len(hops) == 0 || hops[0].GetReason() != "gateway.client_gone" {
 		t.Errorf("hops %v, want the first one to say gateway.client_gone", hops)
 	}

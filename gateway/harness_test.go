@@ -1,9 +1,9 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"maps"
@@ -31,7 +31,7 @@ import (
 const patience = 30 * time.Second
 
 var (
-	quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+	quiet = slog.New(slog.DiscardHandler)
 	salt  = []byte("0123456789abcdef")
 	zone  = bus.Zone{Region: "local", Zone: "a"}
 )
@@ -248,50 +248,52 @@ func foreign(r *http.Request) *http.Request {
 	return r
 }
 
-func do(g *Gateway, r *http.Request) *http.Response {
+// answer is one that has been read to its end.
+type answer struct {
+	status int
+	proto  string
+	header http.Header
+	body   string
+	closed bool // the connection is not used again
+}
+
+func answerOf(r *http.Response) (answer, error) {
+	body, err := io.ReadAll(r.Body)
+	return answer{r.StatusCode, r.Proto, r.Header, string(body), r.Close}, errors.Join(err, r.Body.Close())
+}
+
+func do(g *Gateway, r *http.Request) answer {
 	w := httptest.NewRecorder()
 	g.Handler().ServeHTTP(w, r)
-	return w.Result()
+	return answer{status: w.Code, header: w.Result().Header, body: w.Body.String()}
 }
 
 // see sends a request to the endpoint see and returns what that saw.
 func see(t *testing.T, g *Gateway, r *http.Request) seen {
 	t.Helper()
-	response := do(g, r)
-	body := readAll(t, response)
+	a := do(g, r)
 	var s seen
-	if err := json.Unmarshal([]byte(body), &s); response.StatusCode != http.StatusOK || err != nil {
-		t.Fatalf("%s %s: status %d, body %s: want 200 and what was seen", r.Method, r.URL, response.StatusCode, body)
+	if err := json.Unmarshal([]byte(a.body), &s); a.status != http.StatusOK || err != nil {
+		t.Fatalf("%s %s: status %d, body %s: want 200 and what was seen", r.Method, r.URL, a.status, a.body)
 	}
 	return s
 }
 
-func readAll(t *testing.T, r *http.Response) string {
-	t.Helper()
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = r.Body.Close()
-	return string(body)
-}
-
-// wantProblem fails the test unless r is a problem of this status, code and
+// wantProblem fails the test unless a is a problem of this status, code and
 // reason whose detail contains part.
-func wantProblem(t *testing.T, r *http.Response, status int, code fault.Code, reason, part string) fault.Problem {
+func wantProblem(t *testing.T, a answer, status int, code fault.Code, reason, part string) fault.Problem {
 	t.Helper()
-	body := readAll(t, r)
 	var p fault.Problem
-	d := json.NewDecoder(bytes.NewReader([]byte(body)))
+	d := json.NewDecoder(strings.NewReader(a.body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&p); err != nil {
-		t.Fatalf("status %d, body %q: want a problem: %v", r.StatusCode, body, err)
+		t.Fatalf("status %d, body %q: want a problem: %v", a.status, a.body, err)
 	}
-	id := r.Header.Get(platform.HeaderRequestID)
-	if r.StatusCode != status || p.Status != status || p.Code != code.String() || p.Reason != reason || !strings.Contains(p.Detail, part) {
-		t.Errorf("status %d, problem %+v: want status %d, code %s, reason %s, detail with %q", r.StatusCode, p, status, code, reason, part)
+	id := a.header.Get(platform.HeaderRequestID)
+	if a.status != status || p.Status != status || p.Code != code.String() || p.Reason != reason || !strings.Contains(p.Detail, part) {
+		t.Errorf("status %d, problem %+v: want status %d, code %s, reason %s, detail with %q", a.status, p, status, code, reason, part)
 	}
-	if got := r.Header.Get("Content-Type"); got != fault.ProblemType {
+	if got := a.header.Get("Content-Type"); got != fault.ProblemType {
 		t.Errorf("content type %q, want %q", got, fault.ProblemType)
 	}
 	if len(id) != 32 || p.RequestID != id {

@@ -13,17 +13,17 @@ func TestPages(t *testing.T) {
 	g := newWorld(t).city()
 	for path, part := range map[string]string{"/": "hansom why", "/status": `"status":"ok"`, "/version": `"version":"v1"`} {
 		response := do(g, foreign(request(http.MethodGet, path, "")))
-		body := readAll(t, response)
-		if response.StatusCode != http.StatusOK || !strings.Contains(body, part) || len(response.Header.Get(platform.HeaderRequestID)) != 32 {
-			t.Errorf("GET %s: status %d, id %q, body %s: want 200, an id and %s", path, response.StatusCode, response.Header.Get(platform.HeaderRequestID), body, part)
+		body := response.body
+		if response.status != http.StatusOK || !strings.Contains(body, part) || len(response.header.Get(platform.HeaderRequestID)) != 32 {
+			t.Errorf("GET %s: status %d, id %q, body %s: want 200, an id and %s", path, response.status, response.header.Get(platform.HeaderRequestID), body, part)
 		}
 		response = do(g, request(http.MethodHead, path, ""))
-		if head := readAll(t, response); response.StatusCode != http.StatusOK || head != "" {
-			t.Errorf("HEAD %s: status %d, body %q: want 200 and no body", path, response.StatusCode, head)
+		if head := response.body; response.status != http.StatusOK || head != "" {
+			t.Errorf("HEAD %s: status %d, body %q: want 200 and no body", path, response.status, head)
 		}
 		response = do(g, request(http.MethodPost, path, "x"))
 		wantProblem(t, response, http.StatusMethodNotAllowed, fault.BadRequest, "gateway.method", "POST")
-		if allow := response.Header.Get("Allow"); allow != "GET, HEAD" {
+		if allow := response.header.Get("Allow"); allow != "GET, HEAD" {
 			t.Errorf("POST %s: Allow %q, want GET, HEAD", path, allow)
 		}
 	}
@@ -37,7 +37,7 @@ func TestStatusNeedsTheBus(t *testing.T) {
 	w.engine.Stop()
 	wantProblem(t, do(g, request("GET", "/status", "")), http.StatusServiceUnavailable, fault.Unavailable, "gateway.no_bus", "not connected")
 	w.engine.Start()
-	if status := do(g, request("GET", "/status", "")).StatusCode; status != http.StatusOK {
+	if status := do(g, request("GET", "/status", "")).status; status != http.StatusOK {
 		t.Errorf("/status with the bus back: %d, want 200", status)
 	}
 }

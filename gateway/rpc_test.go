@@ -24,10 +24,10 @@ const sayHello = `{"service": "core.echo", "endpoint": "say", "request": "hello"
 func TestRPCInJSON(t *testing.T) {
 	g := newWorld(t).city()
 	response := do(g, rpcJSON(sayHello))
-	if body := readAll(t, response); response.StatusCode != http.StatusOK || body != `"hello"` || response.Header.Get("Content-Type") != typeJSON {
-		t.Errorf("status %d, %s %s: want 200, %s \"hello\"", response.StatusCode, response.Header.Get("Content-Type"), body, typeJSON)
+	if body := response.body; response.status != http.StatusOK || body != `"hello"` || response.header.Get("Content-Type") != typeJSON {
+		t.Errorf("status %d, %s %s: want 200, %s \"hello\"", response.status, response.header.Get("Content-Type"), body, typeJSON)
 	}
-	if by := response.Header.Get(headerServedBy); !strings.HasPrefix(by, "core.echo-") || !strings.HasSuffix(by, " v1 a") {
+	if by := response.header.Get(headerServedBy); !strings.HasPrefix(by, "core.echo-") || !strings.HasSuffix(by, " v1 a") {
 		t.Errorf("%s: %q, want instance, version and zone", headerServedBy, by)
 	}
 }
@@ -37,16 +37,16 @@ func TestRPCInProtobuf(t *testing.T) {
 	message, _ := proto.Marshal(wrapperspb.String("hello"))
 	body, _ := proto.Marshal(&hansompb.RpcRequest{Service: "core.echo", Endpoint: "say", Request: message})
 	response := do(g, request(http.MethodPost, "/rpc", string(body), "Content-Type", typeProtobuf))
-	if got := readAll(t, response); response.StatusCode != http.StatusOK || got != string(message) || response.Header.Get("Content-Type") != typeProtobuf {
-		t.Errorf("status %d, %s %q: want 200, %s %q", response.StatusCode, response.Header.Get("Content-Type"), got, typeProtobuf, message)
+	if got := response.body; response.status != http.StatusOK || got != string(message) || response.header.Get("Content-Type") != typeProtobuf {
+		t.Errorf("status %d, %s %q: want 200, %s %q", response.status, response.header.Get("Content-Type"), got, typeProtobuf, message)
 	}
 }
 
 func TestRPCWithoutARequestSendsAnEmptyOne(t *testing.T) {
 	g := newWorld(t).city()
 	for _, body := range []string{`{"service":"core.echo","endpoint":"health"}`, `{"service":"core.echo","endpoint":"health","request":null}`} {
-		if response := do(g, rpcJSON(body)); response.StatusCode != http.StatusOK {
-			t.Errorf("%s: status %d %s, want 200", body, response.StatusCode, readAll(t, response))
+		if response := do(g, rpcJSON(body)); response.status != http.StatusOK {
+			t.Errorf("%s: status %d %s, want 200", body, response.status, response.body)
 		}
 	}
 }

@@ -31,15 +31,21 @@ func client(t testing.TB) *http.Client {
 	return &http.Client{Transport: transport, Timeout: patience}
 }
 
-// get returns the answer, whose body the test closes at its end.
-func get(t *testing.T, c *http.Client, url string) *http.Response {
-	t.Helper()
+func get(c *http.Client, url string) (answer, error) {
 	response, err := c.Get(url)
+	if err != nil {
+		return answer{}, err
+	}
+	return answerOf(response)
+}
+
+func mustGet(t *testing.T, c *http.Client, url string) answer {
+	t.Helper()
+	a, err := get(c, url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = response.Body.Close() })
-	return response
+	return a
 }
 
 func await(t *testing.T, what string, c <-chan struct{}) {
@@ -69,15 +75,15 @@ func TestServesOverHTTP(t *testing.T) {
 	g := newWorld(t).city()
 	base := "http://" + g.Addr()
 	c := client(t)
-	if response := get(t, c, base+"/v1/customer/see?x=1"); response.StatusCode != http.StatusOK || response.Proto != "HTTP/1.1" {
-		t.Errorf("%s %d, want HTTP/1.1 200", response.Proto, response.StatusCode)
+	if response := mustGet(t, c, base+"/v1/customer/see?x=1"); response.status != http.StatusOK || response.proto != "HTTP/1.1" {
+		t.Errorf("%s %d, want HTTP/1.1 200", response.proto, response.status)
 	}
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
 	transport := &http.Transport{Protocols: &protocols}
 	defer transport.CloseIdleConnections()
-	if response := get(t, &http.Client{Transport: transport}, base+"/v1/customer/see"); response.StatusCode != http.StatusOK || response.Proto != "HTTP/2.0" {
-		t.Errorf("%s %d, want HTTP/2.0 200 without TLS", response.Proto, response.StatusCode)
+	if response := mustGet(t, &http.Client{Transport: transport}, base+"/v1/customer/see"); response.status != http.StatusOK || response.proto != "HTTP/2.0" {
+		t.Errorf("%s %d, want HTTP/2.0 200 without TLS", response.proto, response.status)
 	}
 }
 
@@ -88,13 +94,13 @@ func TestDrainFinishesWhatIsUnderWay(t *testing.T) {
 	stop := w.run(g)
 	base := "http://" + g.Addr()
 	c := client(t)
-	answered := make(chan *http.Response, 1)
+	answered := make(chan error, 1)
 	go func() {
-		response, err := c.Get(base + "/v1/customer/held")
-		if err != nil {
-			t.Errorf("the request under way failed: %v", err)
+		response, err := get(c, base+"/v1/customer/held")
+		if err == nil && response.status != http.StatusOK {
+			err = fmt.Errorf("status %d", response.status)
 		}
-		answered <- response
+		answered <- err
 	}()
 	await(t, "arrival of the request", w.held)
 	stopped := make(chan error, 1)
@@ -113,10 +119,8 @@ func TestDrainFinishesWhatIsUnderWay(t *testing.T) {
 	default:
 	}
 	close(w.release)
-	if response := <-answered; response != nil {
-		if _ = response.Body.Close(); response.StatusCode != http.StatusOK {
-			t.Errorf("the request under way got %d, want 200", response.StatusCode)
-		}
+	if err := <-answered; err != nil {
+		t.Errorf("the request under way: %v, want 200", err)
 	}
 	if err := <-stopped; err != nil {
 		t.Errorf("Run returned %v, want nil", err)
@@ -130,12 +134,11 @@ func TestStatusTurnsBeforeTheListenerCloses(t *testing.T) {
 	go func() { _ = stop() }()
 	c := client(t)
 	eventually(t, "/status says 503 over a new connection", func() bool {
-		response, err := c.Get("http://" + g.Addr() + "/status")
+		response, err := get(c, "http://"+g.Addr()+"/status")
 		if err != nil {
 			t.Fatalf("the listener closed before /status turned: %v", err)
 		}
-		_ = response.Body.Close()
-		return response.StatusCode == http.StatusServiceUnavailable
+		return response.status == http.StatusServiceUnavailable
 	})
 }
 
@@ -147,10 +150,7 @@ func TestDrainHasALimit(t *testing.T) {
 	c := client(t)
 	failed := make(chan error, 1)
 	go func() {
-		response, err := c.Get("http://" + g.Addr() + "/v1/customer/held")
-		if err == nil {
-			_ = response.Body.Close()
-		}
+		_, err := get(c, "http://"+g.Addr()+"/v1/customer/held")
 		failed <- err
 	}()
 	await(t, "arrival of the request", w.held)
@@ -211,7 +211,7 @@ func TestNewRefusesMistakes(t *testing.T) {
 }
 
 // talk sends text over a new connection and returns the answer to it.
-func talk(t *testing.T, g *Gateway, text string) (*http.Response, error) {
+func talk(t *testing.T, g *Gateway, text string) (answer, error) {
 	t.Helper()
 	conn, err := net.Dial("tcp", g.Addr())
 	if err != nil {
@@ -222,7 +222,11 @@ func talk(t *testing.T, g *Gateway, text string) (*http.Response, error) {
 	if _, err := io.WriteString(conn, text); err != nil {
 		t.Fatal(err)
 	}
-	return http.ReadResponse(bufio.NewReader(conn), nil)
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return answer{}, err
+	}
+	return answerOf(response)
 }
 
 func TestSlowClients(t *testing.T) {
@@ -236,8 +240,7 @@ func TestSlowClients(t *testing.T) {
 	})
 	t.Run("header", func(t *testing.T) {
 		if response, err := talk(t, g, "GET /v1/customer/see HTTP/1.1\r\nHost:"); err == nil {
-			_ = response.Body.Close()
-			t.Errorf("a request whose header never ends got %s, want the connection closed", response.Status)
+			t.Errorf("a request whose header never ends got %d, want the connection closed", response.status)
 		}
 	})
 }
@@ -250,7 +253,7 @@ func TestOversizeOverTheWire(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantProblem(t, response, http.StatusRequestEntityTooLarge, fault.BadRequest, "gateway.body_too_large", "104857600 bytes")
-		if !response.Close {
+		if !response.closed {
 			t.Error("the connection stays open, though a body may follow")
 		}
 	})
@@ -268,8 +271,8 @@ func TestOversizeOverTheWire(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if readAll(t, response); response.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
-			t.Errorf("status %d, want 431", response.StatusCode)
+		if response.status != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("status %d, want 431", response.status)
 		}
 	})
 	t.Run("broken chunk", func(t *testing.T) {
@@ -309,7 +312,7 @@ func TestFailuresAreLogged(t *testing.T) {
 	} {
 		log := new(lines)
 		g := newWorld(t).city(func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(log, nil)) })
-		id := do(g, request(http.MethodGet, c.target, "")).Header.Get(platform.HeaderRequestID)
+		id := do(g, request(http.MethodGet, c.target, "")).header.Get(platform.HeaderRequestID)
 		got := log.String()
 		if (c.level == "") != (got == "") || !strings.Contains(got, c.level) {
 			t.Errorf("%s: logged %q, want level %q", c.target, got, c.level)
