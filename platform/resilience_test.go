@@ -239,3 +239,38 @@ func TestTooShortADeadlineDoesNotOpenACircuit(t *testing.T) {
 		}
 	})
 }
+
+func TestAKilledInstanceCostsNoIdempotentCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		e := endpoint("core.echo", "say", idempotent, upper95(100*time.Millisecond))
+		handle := text(func(_ context.Context, in string) (string, error) {
+			time.Sleep(50 * time.Millisecond)
+			return in, nil
+		})
+		stays := w.service("core.echo")
+		stays.Handle(e, handle)
+		w.run(stays)
+		victim := w.engine.Open(w.zone)
+		dies := w.service("core.echo")
+		dies.Handle(e, handle)
+		go func() {
+			_ = dies.Run(t.Context(), func(context.Context) (*bus.Bus, error) { return bus.New(victim), nil })
+		}()
+		<-dies.Ready()
+
+		c := w.operator()
+		var callers sync.WaitGroup
+		for i := range 500 {
+			callers.Go(func() {
+				time.Sleep(time.Duration(i) * 2 * time.Millisecond)
+				if _, err := say(t.Context(), c, e, ""); err != nil {
+					t.Errorf("call %d failed: %v", i, err)
+				}
+			})
+		}
+		time.Sleep(500 * time.Millisecond)
+		w.engine.Sever(victim)
+		callers.Wait()
+	})
+}

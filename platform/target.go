@@ -47,16 +47,17 @@ func (ts *targets) get(service, endpoint string) *target {
 func (ts *targets) add(service, endpoint string) *target {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	known := make(map[targetKey]*target)
-	if old := ts.known.Load(); old != nil {
-		known = maps.Clone(*old)
+	old := make(map[targetKey]*target)
+	if known := ts.known.Load(); known != nil {
+		old = *known
 	}
 	key := targetKey{service, endpoint}
-	if t := known[key]; t != nil {
+	if t := old[key]; t != nil {
 		return t
 	}
 	t := ts.newTarget(service, endpoint)
-	if len(known) < maxTargets {
+	if len(old) < maxTargets {
+		known := maps.Clone(old)
 		known[key] = t
 		ts.known.Store(&known)
 	}
