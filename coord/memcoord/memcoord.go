@@ -259,11 +259,12 @@ func (c *conn) Close(context.Context) error {
 	}
 	clear(c.watches)
 	delete(c.engine.conns, c)
-	if c.severed {
-		return nil
-	}
 	for _, s := range c.engine.sessions {
-		if s.conn == c {
+		switch {
+		case s.conn != c:
+		case c.severed: // the engine does not hear of it
+			s.lapse()
+		default:
 			c.engine.end(s)
 		}
 	}

@@ -131,6 +131,13 @@ func (z *zone) bindingIn(place bus.Zone) *platform.Service {
 	svc := binding.New(coord.New(conn), binding.Config{}, platform.Logger(z.env.Logger()), platform.Place(place))
 	z.conns[svc] = conn
 	z.env.Start(svc)
+	z.await(15*time.Second, func() string {
+		all, err := z.bus.Bindings(z.t.Context(), place)
+		if err != nil || !slices.ContainsFunc(all, func(b bus.Binding) bool { return b.Instance == svc.ID() }) {
+			return fmt.Sprintf("%s to be bound, got %v, %v", svc.ID(), all, err)
+		}
+		return ""
+	})
 	return svc
 }
 
@@ -139,6 +146,7 @@ func (z *zone) kill(svc *platform.Service) {
 	z.t.Helper()
 	z.engine.Sever(z.conns[svc])
 	z.env.Kill(svc)
+	z.t.Cleanup(func() { _ = z.conns[svc].Close(context.Background()) })
 }
 
 // eta returns n instances of core.eta of a version, not yet started.

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	discoverypb "github.com/hansom-platform/hansom/proto/kernel/discovery"
 )
 
@@ -79,6 +81,7 @@ func (p *picture) lacking(listed, others []*discoverypb.Instance) []*discoverypb
 func (p *picture) merge(listed, alive, dead []*discoverypb.Instance) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	before, news := maps.Clone(p.instances), !p.whole
 	maps.DeleteFunc(p.downs, func(_ string, at time.Time) bool { return time.Since(at) > remembered })
 	for _, i := range dead {
 		delete(p.instances, i.GetId())
@@ -92,7 +95,9 @@ func (p *picture) merge(listed, alive, dead []*discoverypb.Instance) {
 		p.add(i)
 	}
 	p.whole = true
-	p.touch()
+	if news || !maps.EqualFunc(before, p.instances, proto.Equal) {
+		p.touch()
+	}
 }
 
 func (p *picture) add(i *discoverypb.Instance) {

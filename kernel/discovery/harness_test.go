@@ -120,6 +120,7 @@ func (r *region) kill(svc *platform.Service) {
 	r.t.Helper()
 	r.engine.Sever(r.conns[svc])
 	r.env.Kill(svc)
+	r.t.Cleanup(func() { _ = r.conns[svc].Close(context.Background()) })
 	r.bound = slices.DeleteFunc(r.bound, func(b bus.Binding) bool { return b.Instance == svc.ID() })
 	r.bind()
 }
