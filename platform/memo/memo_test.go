@@ -86,6 +86,7 @@ func TestOnlyOneCallerAsks(t *testing.T) {
 		}
 		synctest.Wait()
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		if s.asked != 1 {
 			t.Errorf("10 callers at once: want 1 question, got %d", s.asked)
 		}

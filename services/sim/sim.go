@@ -119,19 +119,19 @@ func untilAfter(ctx context.Context, limit time.Duration) (context.Context, cont
 	return later, func() { stop(); cancel() }
 }
 
-// where asks for the city's details until the API answers.
+// where asks for the city's details until the API answers or ctx ends.
 func (s *Sim) where(ctx context.Context) (city, error) {
-	for pause := newBackoff(rand.Uint64()); ; {
+	for pause := newBackoff(rand.Uint64()); ctx.Err() == nil; pause.sleep(ctx) {
 		c, err := s.phone.city(ctx, s.config.City)
-		if err == nil || ctx.Err() != nil {
+		if err == nil {
 			return c, nil
 		}
 		s.failed(ctx, "asking for the city", err)
 		if !away(err) {
 			return city{}, fmt.Errorf("simulating taxis in %s: %w", s.config.City, err)
 		}
-		pause.sleep(ctx)
 	}
+	return city{}, nil
 }
 
 // drive is the life of one taxi; off outlasts ctx by the time for signing off.

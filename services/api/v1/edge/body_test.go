@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -21,6 +22,13 @@ func decode(contentType, body string) (ride, error) {
 	var into ride
 	err := Decode(r, &into)
 	return into, err
+}
+
+// refusalOf returns err as a refusal, one of status 0 where it is none.
+func refusalOf(err error) *refusal {
+	r := &refusal{fault: new(fault.Error)}
+	errors.As(err, &r)
+	return r
 }
 
 func TestDecodeReadsAnObject(t *testing.T) {
@@ -55,8 +63,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{"application/json", `{"id": "a"}]`, 400, "trailing_data", "after"},
 	} {
 		_, err := decode(c.kind, c.body)
-		r, ok := err.(*refusal)
-		if !ok || r.status != c.status || fault.ReasonOf(err) != "api.v1."+c.reason || !strings.Contains(err.Error(), c.names) {
+		r := refusalOf(err)
+		if r.status != c.status || fault.ReasonOf(err) != "api.v1."+c.reason || !strings.Contains(err.Error(), c.names) {
 			t.Errorf("%s %.60s: want %d %s naming %q, got %v", c.kind, c.body, c.status, c.reason, c.names, err)
 		}
 	}
@@ -78,8 +86,8 @@ func FuzzDecode(f *testing.F) {
 		if err == nil {
 			return
 		}
-		r, ok := err.(*refusal)
-		if !ok || r.status != 400 && r.status != 413 || len(r.fault.Message) > 1000 {
+		r := refusalOf(err)
+		if r.status != 400 && r.status != 413 || len(r.fault.Message) > 1000 {
 			t.Errorf("%q: want a short 400 or 413, got %v", body, err)
 		}
 	})

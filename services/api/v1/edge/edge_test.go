@@ -112,7 +112,7 @@ func FuzzQuery(f *testing.F) {
 		q := QueryOf(r)
 		city, lat, limit := q.Text("city"), q.Number("lat", -90, 90), q.Count("limit", 50)
 		if err := q.Err(); err != nil {
-			if status := err.(*refusal).status; status != 400 || len(err.Error()) > 1000 {
+			if status := refusalOf(err).status; status != 400 || len(err.Error()) > 1000 {
 				t.Errorf("%q: want a short 400, got %d %v", raw, status, err)
 			}
 			return
