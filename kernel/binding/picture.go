@@ -95,7 +95,7 @@ func (p *picture) merge(listed, alive, dead []*discoverypb.Instance) {
 		p.add(i)
 	}
 	p.whole = true
-	if news || !maps.EqualFunc(before, p.instances, proto.Equal) {
+	if news || !maps.EqualFunc(before, p.instances, func(a, b *discoverypb.Instance) bool { return proto.Equal(a, b) }) {
 		p.touch()
 	}
 }
