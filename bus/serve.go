@@ -20,6 +20,9 @@ type Server struct {
 	handler  Handler
 	cancel   context.CancelFunc
 	ctx      context.Context
+
+	mu       sync.Mutex
+	closed   bool
 	inflight sync.WaitGroup
 }
 
@@ -40,11 +43,20 @@ func (b *Bus) Serve(ctx context.Context, instance string, h Handler) (*Server, e
 
 func (s *Server) deliver(m *Message, r driver.Replier) {
 	deadline, ok := deadlineOf(m.Header)
-	if !ok || s.ctx.Err() != nil {
+	if !ok || !s.begin() {
 		return
 	}
-	s.inflight.Add(1)
 	go s.handle(deadline, m, r)
+}
+
+// begin counts one more request, unless the server is closed.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.inflight.Add(1)
+	}
+	return !s.closed
 }
 
 func (s *Server) handle(deadline time.Time, m *Message, r driver.Replier) {
@@ -98,8 +110,12 @@ func (s *Server) Drain(ctx context.Context) error {
 	}
 }
 
-// Close removes the queue and cancels the handlers that still run. It is idempotent.
+// Close removes the queue, cancels the handlers that still run and waits for them:
+// no handler may call it. It is idempotent.
 func (s *Server) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	err := s.consumer.Close()
 	s.cancel()
 	s.inflight.Wait()

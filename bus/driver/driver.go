@@ -129,7 +129,8 @@ type Consumer interface {
 	// had handed over has been given to the handler (for events: handled). What
 	// comes later goes elsewhere.
 	Drain(ctx context.Context) error
-	// Close stops at once. It is idempotent and may follow Drain.
+	// Close stops at once. It is idempotent and may follow Drain. It may wait for
+	// handlers under way, whose contexts it ends: no handler may call it.
 	Close() error
 	// Dropped counts the events that an ephemeral subscription lost because its
 	// handler was too slow.

@@ -182,19 +182,12 @@ func (m *member) settle(tell func() error, what string) {
 // Drain implements driver.Consumer: it returns when the events taken are handled.
 func (m *member) Drain(ctx context.Context) error {
 	m.stop()
-	done := make(chan struct{})
-	go func() {
-		m.workers.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		m.conn.untrack(m)
-		m.cancel()
-		return nil
-	case <-ctx.Done():
+	if !within(ctx, m.workers.Wait) {
 		return fault.Wrap(ctx.Err(), fault.Timeout, driver.ReasonDrain, "events are still being handled")
 	}
+	m.conn.untrack(m)
+	m.cancel()
+	return nil
 }
 
 // Close implements driver.Consumer.

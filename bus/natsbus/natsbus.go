@@ -201,18 +201,37 @@ func (c *conn) Check(context.Context) error {
 // Close implements driver.Bus.
 func (c *conn) Close(ctx context.Context) error {
 	c.cancel()
-	for _, consumer := range c.openConsumers() {
-		_ = consumer.Close()
-	}
+	within(ctx, func() {
+		for _, consumer := range c.openConsumers() {
+			_ = consumer.Close()
+		}
+	})
 	if c.nc.IsConnected() {
+		// The server lets go of the watch and the queues now, not after a while.
 		ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 		defer cancel()
-		_ = c.nc.FlushWithContext(ctx) // the server has let go of the queues
+		within(ctx, c.tasks.Wait)
+		_ = c.nc.FlushWithContext(ctx)
 	}
 	c.nc.Close()
 	c.inbox.failAll(fault.New(fault.Unavailable, driver.ReasonClosed, "this side closed its connection to the bus"))
-	c.tasks.Wait()
+	within(ctx, c.tasks.Wait)
 	return nil
+}
+
+// within runs f and reports whether it returned before ctx ended.
+func within(ctx context.Context, f func()) bool {
+	done := make(chan struct{})
+	go func() {
+		f()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func (c *conn) track(consumer driver.Consumer) {
