@@ -15,6 +15,7 @@ import (
 	"github.com/hansom-platform/hansom/gateway"
 	"github.com/hansom-platform/hansom/platform"
 	"github.com/hansom-platform/hansom/platform/telemetry"
+	hansompb "github.com/hansom-platform/hansom/proto/hansom"
 )
 
 const (
@@ -116,6 +117,7 @@ func (a *App) runService(ctx context.Context, name string, ready func()) error {
 	a.mu.Lock()
 	a.instances = append(a.instances, i.service.ID())
 	a.mu.Unlock()
+	defer telemetry.Health(i.service.ID(), i.healthy)()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
@@ -124,6 +126,23 @@ func (a *App) runService(ctx context.Context, name string, ready func()) error {
 		}
 	}()
 	return i.run(ctx, a.dialer(name))
+}
+
+// healthy asks the instance over the bus, as an operator would.
+func (i *instance) healthy(ctx context.Context) error {
+	health := platform.Builtin(i.service.Name(), platform.EndpointHealth)
+	response := new(hansompb.HealthResponse)
+	caller := i.service.As(platform.Operator)
+	if err := caller.Call(platform.To(ctx, i.service.ID()), health, &hansompb.HealthRequest{}, response); err != nil {
+		return err
+	}
+	var errs []error
+	for _, c := range response.GetChecks() {
+		if !c.GetHealthy() {
+			errs = append(errs, fmt.Errorf("%s: %s", c.GetName(), c.GetMessage()))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // awaitBound returns true when the bus has a binding for the instance.

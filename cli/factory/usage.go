@@ -34,7 +34,7 @@ func Args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// Group is a command that only holds others.
+// Group is a command that only holds others. Alone it shows them.
 func Group(cmd *cobra.Command, verbs ...*cobra.Command) *cobra.Command {
 	cmd.AddCommand(verbs...)
 	cmd.Args = cobra.ArbitraryArgs
@@ -42,10 +42,7 @@ func Group(cmd *cobra.Command, verbs ...*cobra.Command) *cobra.Command {
 		if len(args) > 0 {
 			return Usage(cmd, "unknown command %q for %q", args[0], cmd.CommandPath())
 		}
-		if err := cmd.Help(); err != nil {
-			return err
-		}
-		return Usage(cmd, "%s needs a command", cmd.CommandPath())
+		return cmd.Help()
 	}
 	return cmd
 }
