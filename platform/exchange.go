@@ -88,7 +88,7 @@ func (c *Client) attempt(ctx context.Context, t *target, l limits, x *exchange, 
 	t.metrics.Inflight(-1)
 	took := time.Since(a.start)
 	if err != nil {
-		err = explain(ctx, err, t, took)
+		err = explain(err, t, took)
 	}
 	if guarded {
 		t.breaker.record(err, took, l)
@@ -155,9 +155,9 @@ func (x *exchange) send(ctx context.Context, b *bus.Bus, direct string) (ServedB
 	return by, nil
 }
 
-// explain says what a timeout, found by the bus, was about.
-func explain(ctx context.Context, err *fault.Error, t *target, took time.Duration) *fault.Error {
-	if err.Code != fault.Timeout || err.Origin == fault.Peer || ctx.Err() == nil {
+// explain says what a timeout that the bus found was about.
+func explain(err *fault.Error, t *target, took time.Duration) *fault.Error {
+	if err.Reason != reasonNoReply || err.Origin == fault.Peer {
 		return err
 	}
 	return fault.Wrap(err, fault.Timeout, "platform.timeout", "%s did not answer within %s", t.name, took.Round(time.Millisecond))

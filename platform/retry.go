@@ -9,6 +9,12 @@ import (
 	"github.com/hansom-platform/hansom/fault"
 )
 
+// Reasons of the bus that decide what is done next (see package bus/driver).
+const (
+	reasonGone    = "bus.no_route.gone"
+	reasonNoReply = "bus.timeout"
+)
+
 // retryBudget keeps a client's retries under a tenth of its calls: every call
 // puts in a tenth of a token, every retry takes one. It starts with a small
 // reserve, so that a quiet client can retry, and saves no more than maxTokens, so
@@ -54,7 +60,7 @@ func retryable(err *fault.Error) bool {
 	case fault.Timeout, fault.Unavailable:
 		return true
 	case fault.NoRoute:
-		return err.Reason == "bus.no_route.gone"
+		return err.Reason == reasonGone
 	default:
 		return false
 	}
