@@ -284,6 +284,27 @@ func TestOversizeOverTheWire(t *testing.T) {
 	})
 }
 
+func TestClientThatSendsOnHearsOfTheRefusal(t *testing.T) {
+	g := newWorld(t).city()
+	const size = 100 << 20
+	for _, length := range []int64{size, -1} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+g.Addr()+"/v1/customer/see", io.NopCloser(io.LimitReader(zeros{}, size)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.ContentLength = length
+		response, err := client(t).Do(r)
+		if err != nil {
+			t.Fatalf("100 MB with length %d: %v, want 413", length, err)
+		}
+		a, err := answerOf(response)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantProblem(t, a, http.StatusRequestEntityTooLarge, fault.BadRequest, "gateway.body_too_large", "983040")
+	}
+}
+
 // lines is a log that tests read while it is written.
 type lines struct {
 	mu sync.Mutex
