@@ -2,7 +2,6 @@ package platform_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"maps"
 	"slices"
@@ -89,7 +88,7 @@ func (w *world) service(name string, opts ...platform.Option) *platform.Service 
 	return platform.New(name, append(all, opts...)...)
 }
 
-var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+var quiet = slog.New(slog.DiscardHandler)
 
 // run runs s until the test ends or stop is called, which returns Run's error. It
 // returns when s is ready.

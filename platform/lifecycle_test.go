@@ -336,6 +336,8 @@ func TestHeartbeatTellsOfTheDrain(t *testing.T) {
 		if err != nil || !got.GetDraining() {
 			t.Errorf("heartbeat answered %v, %v; want draining", got, err)
 		}
-		<-stopped
+		if err := <-stopped; err != nil {
+			t.Errorf("Run returned %v, want nil", err)
+		}
 	})
 }

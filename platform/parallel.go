@@ -15,12 +15,10 @@ func Parallel(ctx context.Context, limit int, calls ...func(ctx context.Context)
 		first error
 	)
 	ParallelAll(ctx, limit, each(calls, func(ctx context.Context, call func(context.Context) error) error {
-		if ctx.Err() != nil {
-			return nil
-		}
-		err := call(ctx)
-		if err != nil {
-			once.Do(func() { first = err; cancel() })
+		if ctx.Err() == nil {
+			if err := call(ctx); err != nil {
+				once.Do(func() { first = err; cancel() })
+			}
 		}
 		return nil
 	})...)

@@ -60,9 +60,9 @@ func (l *life) belong(ctx context.Context) error {
 func (l *life) register(ctx context.Context) error {
 	instance := l.Instance()
 	complain := time.Now().Add(complainAfter)
-	for wait := firstPause; ; wait = min(2*wait, l.timings.Register) {
+	for wait := firstPause; ctx.Err() == nil; wait = min(2*wait, l.timings.Register) {
 		err := l.registerOnce(ctx, instance)
-		if err == nil || ctx.Err() != nil {
+		if err == nil {
 			return nil
 		}
 		if refused(err) {
@@ -74,6 +74,7 @@ func (l *life) register(ctx context.Context) error {
 		}
 		pause(ctx, wait/2+rand.N(wait))
 	}
+	return nil
 }
 
 func (l *life) registerOnce(ctx context.Context, i *discoverypb.Instance) error {

@@ -128,10 +128,10 @@ func (l *life) work(parent context.Context) error {
 	l.draining.Store(true)
 	stop(errDrained)
 	running.Wait()
-	if parent.Err() != nil {
-		return nil
+	if parent.Err() == nil {
+		return context.Cause(ctx)
 	}
-	return context.Cause(ctx)
+	return nil
 }
 
 func (l *life) guard(ctx context.Context, f func(context.Context) error) (err error) {
