@@ -179,8 +179,8 @@ func (e *environment) bindings() map[string]uint32 {
 
 func (e *environment) call(ctx context.Context) (platform.ServedBy, error) {
 	var by platform.ServedBy
-	err := e.client.Call(platform.CaptureServedBy(ctx, &by), platform.Builtin("core.eta", platform.EndpointHealth),
-		&hansompb.HealthRequest{}, new(hansompb.HealthResponse))
+	err := e.client.Call(platform.CaptureServedBy(ctx, &by), platform.Builtin("core.eta", platform.EndpointStats),
+		&hansompb.StatsRequest{}, new(hansompb.StatsResponse))
 	return by, err
 }
 
