@@ -108,7 +108,12 @@ func (r *round) beat(ctx context.Context) time.Duration {
 func jittered(t time.Duration) time.Duration { return t - t/20 + rand.N(t/10) }
 
 // giveUp removes the instance. When that fails the next heartbeat decides again.
+//
+// The watch may tell of the removal before the answer to its write is here, and
+// then this round's context ends; the removal must be made known all the same.
 func (r *round) giveUp(ctx context.Context, reason string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.d.config.Timeout)
+	defer cancel()
 	e, listed := r.d.picture.get(r.id)
 	removed, err := r.d.remove(ctx, r.id, reason)
 	if err != nil {
