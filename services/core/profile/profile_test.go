@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 	"pgregory.net/rapid"
 
 	"github.com/hansom-platform/hansom/fault"
+	"github.com/hansom-platform/hansom/proto/rpc"
 	profilepb "github.com/hansom-platform/hansom/proto/taxi/profile"
 )
 
@@ -159,5 +161,53 @@ func TestMessagesRoundTrip(t *testing.T) {
 	want := &profilepb.Driver{Id: "a", Name: "b", Vehicle: "c", Plate: "d", Revision: 5}
 	if diff := cmp.Diff(want, message(driver(want)), protocmp.Transform()); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// peer is another instance, as the bus lets this one see it.
+type peer func(*profilepb.DumpRequest) (*profilepb.DumpResponse, error)
+
+func (p peer) Call(_ context.Context, _ *rpc.Endpoint, request, response proto.Message) error {
+	page, err := p(request.(*profilepb.DumpRequest))
+	if err == nil {
+		proto.Merge(response, page)
+	}
+	return err
+}
+
+func warmUp(t *testing.T, p peer) (*book, error) {
+	t.Helper()
+	r := &replication{peer: profilepb.NewProfileClient(p), book: newBook()}
+	return r.book, r.warmUp(t.Context())
+}
+
+func TestTheFirstInstanceStartsEmpty(t *testing.T) {
+	_, err := warmUp(t, func(*profilepb.DumpRequest) (*profilepb.DumpResponse, error) {
+		return nil, fault.New(fault.NoRoute, "bus.no_route", "never heard of core.profile")
+	})
+	if err != nil {
+		t.Errorf("without another instance: want a start, got %v", err)
+	}
+}
+
+func TestANewInstanceCopiesEveryPage(t *testing.T) {
+	b, err := warmUp(t, func(r *profilepb.DumpRequest) (*profilepb.DumpResponse, error) {
+		next := map[string]string{"": "a", "a": "b", "b": ""}
+		return &profilepb.DumpResponse{Drivers: []*profilepb.Driver{{Id: "after-" + r.After}}, Next: next[r.After]}, nil
+	})
+	if err != nil || len(b.drivers) != 3 {
+		t.Errorf("want the drivers of 3 pages, got %v, %v", b.drivers, err)
+	}
+}
+
+func TestAnInstanceDoesNotStartWithGaps(t *testing.T) {
+	_, err := warmUp(t, func(r *profilepb.DumpRequest) (*profilepb.DumpResponse, error) {
+		if r.After == "" {
+			return &profilepb.DumpResponse{Drivers: []*profilepb.Driver{{Id: "a"}}, Next: "a"}, nil
+		}
+		return nil, fault.New(fault.Timeout, "bus.timeout", "too slow")
+	})
+	if !fault.Is(err, fault.Timeout) {
+		t.Errorf("want the peer's TIMEOUT, got %v", err)
 	}
 }

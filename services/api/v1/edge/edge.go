@@ -74,7 +74,7 @@ func refuse(status int, reason, message string, args ...any) error {
 
 func fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := fault.ProblemOf(err, r.Header.Get(platform.HeaderRequestID))
-	if exact, ok := err.(*refusal); ok { //nolint:errorlint // refusals are made here and never wrapped
+	if exact, ok := err.(*refusal); ok && exact.status != p.Status { //nolint:errorlint // refusals are made here and never wrapped
 		p = p.WithStatus(exact.status)
 	}
 	p.Write(w)
