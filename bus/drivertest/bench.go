@@ -14,7 +14,7 @@ import (
 // events, and requests routed among many services.
 func RunBenchmarks(b *testing.B, newHarness NewHarness) {
 	h := newHarness(b)
-	defer h.Close()
+	b.Cleanup(h.Close)
 	for _, callers := range []int{1, 64} {
 		b.Run(fmt.Sprintf("Request/callers=%d", callers), func(b *testing.B) { benchRequest(b, h, callers) })
 	}

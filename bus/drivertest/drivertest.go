@@ -60,7 +60,7 @@ func RunConformanceTests(t *testing.T, newHarness NewHarness) {
 	for _, c := range drills {
 		t.Run(c.name, func(t *testing.T) {
 			h := newHarness(t)
-			defer h.Close()
+			t.Cleanup(h.Close) // after the connections
 			c.test(newWorld(t, h))
 		})
 	}

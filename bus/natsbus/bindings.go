@@ -166,7 +166,7 @@ func (c *conn) readRecords(ctx context.Context, z driver.Zone) (map[string]recor
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = w.Stop() }()
+	defer stop(w)
 	all := map[string]record{}
 	for {
 		select {

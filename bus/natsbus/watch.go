@@ -35,14 +35,33 @@ type watch struct {
 	cancel context.CancelFunc
 }
 
+// close has the server delete the consumer and waits for that.
 func (w *watch) close() {
-	_ = w.Stop()
+	stop(w)
 	w.cancel()
+}
+
+// abandon is close without the wait.
+func (w *watch) abandon() {
+	go discard(w)
+	w.cancel()
+}
+
+// stop ends a watcher whose updates nobody reads any more. Its callback would
+// wait for a reader for ever.
+func stop(w jetstream.KeyWatcher) {
+	go discard(w)
+	_ = w.Stop() // fails only where the connection is gone
+}
+
+func discard(w jetstream.KeyWatcher) {
+	for range w.Updates() {
+	}
 }
 
 // openWatch opens a watch within ctx and callTimeout. The watch outlives ctx.
 func (c *conn) openWatch(ctx context.Context) (*watch, error) {
-	life, cancel := context.WithCancel(c.ctx)
+	life, cancel := context.WithCancel(context.Background())
 	defer context.AfterFunc(ctx, cancel)()
 	defer context.AfterFunc(c.link.Load().ctx, cancel)()
 	defer time.AfterFunc(callTimeout, cancel).Stop()
@@ -79,7 +98,11 @@ func (f *follower) run(w *watch) {
 	for w != nil {
 		f.seen = map[string]bool{}
 		f.follow(w)
-		w.close()
+		if f.conn.ctx.Err() != nil {
+			w.close()
+			return
+		}
+		w.abandon()
 		w = f.reopen()
 	}
 }
