@@ -176,7 +176,9 @@ func (c *conn) enter(ctx context.Context) error {
 
 func (c *conn) leave() { c.engine.mu.Unlock() }
 
-func errNoNode() error { return fault.New(fault.NotFound, "coord.memory.no_node", "there is no such node") }
+func errNoNode() error {
+	return fault.New(fault.NotFound, "coord.memory.no_node", "there is no such node")
+}
 
 // Get implements driver.Coord.
 func (c *conn) Get(ctx context.Context, path string) (driver.Node, error) {

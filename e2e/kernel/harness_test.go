@@ -123,7 +123,9 @@ func (e *environment) start(svc *platform.Service, w *wire, closeCoord func(cont
 	}()
 	e.t.Cleanup(func() {
 		stop()
-		<-p.done
+		if err := <-p.done; err != nil {
+			e.t.Logf("%s ended with an error, as one that was killed may: %v", svc.ID(), err)
+		}
 		if closeCoord != nil {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 			defer cancel()

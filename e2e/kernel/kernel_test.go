@@ -57,9 +57,12 @@ func (e *environment) watch(witness *platform.Service, live []string) *watcher {
 	w.group.Go(func() {
 		for ctx.Err() == nil {
 			owners, err := e.instances(ctx, witness)
+			if err != nil && ctx.Err() == nil {
+				fail(fmt.Errorf("list the instances: %w", err))
+			}
 			for _, id := range live {
-				if _, ok := owners[id]; !ok && ctx.Err() == nil {
-					fail(fmt.Errorf("%s is alive and not listed by %s (%v): %v", id, witness.ID(), err, owners))
+				if _, ok := owners[id]; !ok && err == nil {
+					fail(fmt.Errorf("%s is alive and not listed by %s, which lists %v", id, witness.ID(), owners))
 				}
 			}
 		}

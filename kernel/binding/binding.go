@@ -38,6 +38,9 @@ import (
 // Name is the service's name.
 const Name = "kernel.binding"
 
+// discoveryName is the name of the service that says what runs.
+const discoveryName = "kernel.discovery"
+
 // Config holds the intervals. The zero value of a field means the default in brackets.
 type Config struct {
 	Audit time.Duration // between comparisons of what is bound with what should be (30 s)
@@ -74,6 +77,7 @@ type binding struct {
 	picture   *picture
 	splits    *splits
 	discovery *finder
+	suspicion chan struct{} // holds a token while the picture may lack something
 	drifted   atomic.Uint64 // bindings that an audit found wrong, since the start
 }
 
@@ -84,6 +88,8 @@ func New(c *coord.Coord, config Config, opts ...platform.Option) *platform.Servi
 		config:  config.withDefaults(),
 		coord:   c,
 		picture: newPicture(),
+
+		suspicion: make(chan struct{}, 1),
 	}
 	b.splits = newSplits(b.picture.touch)
 	defaults := []platform.Option{platform.Owner("platform"), platform.Timing(platform.Timings{Lost: lost})}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -26,9 +27,9 @@ func running(versions ...string) []*discoverypb.Instance {
 	var all []*discoverypb.Instance
 	for _, v := range versions {
 		version, times, _ := strings.Cut(v, "*")
-		n := 1
-		if times != "" {
-			fmt.Sscan(times, &n)
+		n, err := strconv.Atoi(cmp.Or(times, "1"))
+		if err != nil {
+			panic(err)
 		}
 		for k := range n {
 			all = append(all, &discoverypb.Instance{
@@ -45,8 +46,10 @@ func splitOf(shares ...string) map[string]*bindingpb.Split {
 	s := &bindingpb.Split{Service: service, Salt: "salt"}
 	for _, share := range shares {
 		version, value, _ := strings.Cut(share, "=")
-		var percent float64
-		fmt.Sscan(value, &percent)
+		percent, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			panic(err)
+		}
 		s.Shares = append(s.Shares, &bindingpb.Share{Version: version, BasisPoints: uint32(percent * 100)})
 	}
 	return map[string]*bindingpb.Split{service: s}

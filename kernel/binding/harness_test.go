@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -233,9 +234,11 @@ func sharesOf(shares ...string) []*bindingpb.Share {
 	var all []*bindingpb.Share
 	for _, share := range shares {
 		version, value, _ := strings.Cut(share, "=")
-		var percent uint32
-		fmt.Sscan(value, &percent)
-		all = append(all, &bindingpb.Share{Version: version, BasisPoints: percent * 100})
+		percent, err := strconv.ParseUint(value, 10, 16)
+		if err != nil {
+			panic(err)
+		}
+		all = append(all, &bindingpb.Share{Version: version, BasisPoints: uint32(percent) * 100})
 	}
 	return all
 }

@@ -21,8 +21,8 @@ func (b *binding) heard(_ context.Context, e *platform.Event) error {
 		if err := unmarshal(e, m); err != nil {
 			return err
 		}
-		if m.GetRegion() == b.zone().Region {
-			b.discovery.found(m.GetInstance())
+		if m.GetRegion() == b.zone().Region && b.discovery.found(m.GetInstance()) {
+			b.suspect()
 		}
 	case "discovery.up", "discovery.down":
 		m := new(discoverypb.InstanceEvent)
@@ -34,8 +34,20 @@ func (b *binding) heard(_ context.Context, e *platform.Event) error {
 		} else {
 			b.picture.down(m.GetInstance().GetId())
 		}
+		if m.GetInstance().GetService() == discoveryName {
+			b.suspect()
+		}
 	}
 	return nil
+}
+
+// suspect has the list read soon: with a discovery instance that went, events
+// may have gone.
+func (b *binding) suspect() {
+	select {
+	case b.suspicion <- struct{}{}:
+	default:
+	}
 }
 
 func unmarshal(e *platform.Event, m proto.Message) error {
@@ -64,8 +76,14 @@ func (b *binding) keepUp(ctx context.Context) error {
 			}
 		}
 		failing = err != nil
-		if !pause(ctx, wait) {
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
 			return nil
+		case <-b.suspicion:
+			timer.Stop()
+		case <-timer.C:
 		}
 	}
 }

@@ -86,6 +86,7 @@ func TestChangesAreToldOnce(t *testing.T) {
 		two := r.discovery()
 		svc := r.start(1)[0]
 		r.register(two, svc.Instance()) // again, and by way of another one
+		r.await(time.Second, "discovery.up", func() bool { return len(r.told(svc.ID())) > 0 })
 		r.env.Stop(svc)
 		r.await(time.Second, "discovery.down", func() bool { return len(r.told(svc.ID())) > 1 })
 		r.always(time.Minute, "nothing more to be told", func() bool { return len(r.told(svc.ID())) == 2 })
@@ -173,6 +174,9 @@ func TestNoLiveInstanceIsUnlistedWhenDiscoveryDies(t *testing.T) {
 		all := []*platform.Service{r.discovery(), r.discovery(), r.discovery()}
 		want := ids(r.start(20))
 		r.await(time.Second, "all to be known to all", func() bool { return len(r.owners(all[0])) == 20 && len(r.owners(all[2])) == 20 })
+		r.await(time.Second, "all to be told", func() bool {
+			return !slices.ContainsFunc(want, func(id string) bool { return len(r.told(id)) == 0 })
+		})
 		r.kill(all[1])
 		left := []*platform.Service{all[0], all[2]}
 		r.always(40*time.Second, "all instances to be listed by those left", func() bool {

@@ -86,10 +86,7 @@ func (d *discovery) keepSession(ctx context.Context) error {
 		}
 		d.log.WarnContext(ctx, "the session in coord is lost; opening another")
 		err := d.insist(ctx, "open a session", func() error { return d.openSession(ctx) })
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			return err
 		}
 	}
