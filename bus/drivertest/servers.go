@@ -138,7 +138,9 @@ func testCloseCancels(w *world) {
 		w.Fatalf("second Close: %v", err)
 	}
 	receive(w, "the handler's context ends", ended)
-	receive(w, "the caller has an answer", failed)
+	if err := receive(w, "the caller has an answer", failed); err == nil {
+		w.Fatal("the caller got a reply from a handler that gave none")
+	}
 	_, err := b.RequestTo(w.ctx, w.name("svc-1"), request("any"))
 	w.wantFault(err, fault.NoRoute, "")
 }

@@ -20,7 +20,7 @@ var errNobody = errors.New("nobody listens on the subject")
 func (c *conn) Request(ctx context.Context, instance string, m *driver.Message) (*driver.Message, error) {
 	if instance != "" {
 		reply, err := c.ask(ctx, queueSubject(instance), m)
-		if err == errNobody {
+		if errors.Is(err, errNobody) {
 			return nil, driver.NoInstance(instance)
 		}
 		return reply, err
@@ -32,7 +32,7 @@ func (c *conn) Request(ctx context.Context, instance string, m *driver.Message) 
 			return nil, err
 		}
 		reply, err := c.ask(ctx, queueSubject(b.Instance), m)
-		if err != errNobody {
+		if !errors.Is(err, errNobody) {
 			return reply, err
 		}
 		q.Tried = append(q.Tried, b.Instance)
