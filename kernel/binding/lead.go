@@ -75,7 +75,12 @@ func (b *binding) keepUp(ctx context.Context) error {
 				b.log.WarnContext(ctx, "what runs cannot be learnt from discovery; going on with what is known", "error", err)
 			}
 		}
-		failing = err != nil
+		if failing = err != nil; failing {
+			if !pause(ctx, wait) {
+				return nil
+			}
+			continue
+		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():

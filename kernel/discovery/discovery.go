@@ -16,8 +16,9 @@
 // # Heartbeats
 //
 // Each discovery instance sends heartbeats to the instances registered
-// through it. One that does not answer several in a row is removed. One whose queue is not
-// connected to the bus is asked again quickly, and is removed about a
+// through it. One that does not answer several in a row is removed. In between
+// it asks whether they are connected to the bus at all, for the bus knows at once
+// when a process died: one that is not is asked again quickly and is removed about a
 // second later; it is asked on for a while and listed again should it have been reconnecting.
 //
 // # Events
@@ -47,8 +48,10 @@ type Config struct {
 	Timeout  time.Duration // for the answer to one (2 s)
 	Missed   int           // unanswered in a row before an instance is removed (3)
 
-	Probes     int           // refusals in a row by the bus, which says that the instance is not connected, before it is removed (3)
+	Presence   time.Duration // between questions whether an instance is connected to the bus, from one heartbeat to the next (1 s)
+	Probes     int           // answers in a row that it is not, before it is removed (4)
 	ProbePause time.Duration // between them (300 ms)
+	Grace      time.Duration // how long that is no reason where most instances are not connected: the bus was away, and they reconnect (5 s)
 	Lookout    time.Duration // how long a removed instance is asked on, in case it comes back (30 s)
 
 	Session time.Duration // ttl of the session in coord; a dead discovery instance's nodes go after it (10 s)
@@ -62,7 +65,9 @@ func (c Config) withDefaults() Config {
 		Interval:   orDefault(c.Interval, 10*time.Second),
 		Timeout:    orDefault(c.Timeout, 2*time.Second),
 		Missed:     orDefault(c.Missed, 3),
-		Probes:     orDefault(c.Probes, 3),
+		Presence:   orDefault(c.Presence, time.Second),
+		Probes:     orDefault(c.Probes, 4),
+		Grace:      orDefault(c.Grace, 5*time.Second),
 		ProbePause: orDefault(c.ProbePause, 300*time.Millisecond),
 		Lookout:    orDefault(c.Lookout, 30*time.Second),
 		Session:    orDefault(c.Session, 10*time.Second),
@@ -95,7 +100,7 @@ type discovery struct {
 }
 
 // maxBeats bounds how many heartbeats are under way at once.
-const maxBeats = 64
+const maxBeats = 256
 
 // New returns an instance of kernel.discovery that keeps its registrations in c,
 // which stays the caller's and is closed after Run has returned.

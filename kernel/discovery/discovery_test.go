@@ -101,8 +101,9 @@ func TestKilledInstanceIsRemoved(t *testing.T) {
 	inRegion(t, func(t *testing.T, r *region) {
 		d := r.discovery()
 		svc := r.start(1)[0]
+		r.always(5*time.Second, "it to be listed", func() bool { return r.listed(d, svc.ID()) })
 		r.env.Kill(svc)
-		took := r.await(12*time.Second, "the killed instance to go", func() bool { return !r.listed(d, svc.ID()) })
+		took := r.await(2500*time.Millisecond, "the killed instance to go", func() bool { return !r.listed(d, svc.ID()) })
 		t.Logf("removed after %v", took)
 		if got := r.told(svc.ID()); len(got) != 2 || !strings.HasSuffix(got[1], "not connected to the bus") {
 			t.Errorf("events of a killed instance: want up, then down because it is not connected, got %q", got)
@@ -153,6 +154,30 @@ func TestReconnectingInstanceStaysListed(t *testing.T) {
 			r.always(730*time.Millisecond, "an instance that reconnected to be listed", func() bool { return r.listed(d, i.GetId()) })
 		}
 		_ = queue.Close()
+	})
+}
+
+func TestInstancesThatAllReconnectStayListed(t *testing.T) {
+	inRegion(t, func(t *testing.T, r *region) {
+		d := r.discovery()
+		var queues []*bus.Server
+		for n := range 5 {
+			queues = append(queues, r.serve(instance(n).GetId(), true))
+			r.register(d, instance(n))
+		}
+		r.always(3*time.Second, "all to be listed", func() bool { return len(r.owners(d)) == 5 })
+		for _, queue := range queues {
+			_ = queue.Close()
+		}
+		r.always(4*time.Second, "all to be listed while they reconnect", func() bool { return len(r.owners(d)) == 5 })
+		for n := range queues {
+			queues[n] = r.serve(instance(n).GetId(), true)
+		}
+		r.always(10*time.Second, "all to be listed after they reconnected", func() bool { return len(r.owners(d)) == 5 })
+		for _, queue := range queues {
+			_ = queue.Close()
+		}
+		r.await(8*time.Second, "all to be removed when they do not come back", func() bool { return len(r.owners(d)) == 0 })
 	})
 }
 

@@ -88,5 +88,8 @@ func (d *discovery) Deregister(ctx context.Context, r *discoverypb.DeregisterReq
 
 // Instances implements discoverypb.DiscoveryServer.
 func (d *discovery) Instances(_ context.Context, r *discoverypb.InstancesRequest) (*discoverypb.InstancesResponse, error) {
+	if !d.started() {
+		return nil, fault.New(fault.Unavailable, "kernel.discovery.starting", "this discovery instance has only just started; try again")
+	}
 	return &discoverypb.InstancesResponse{Registrations: d.picture.list(r.GetService(), r.GetZone())}, nil
 }

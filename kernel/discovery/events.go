@@ -20,6 +20,9 @@ const (
 )
 
 func (d *discovery) publishAlive(ctx context.Context) error {
+	if !d.started() {
+		return nil
+	}
 	z := d.svc.Zone()
 	return d.svc.PublishEvent(ctx, topicAlive, &discoverypb.Alive{Instance: d.svc.ID(), Region: z.Region, Zone: z.Zone})
 }

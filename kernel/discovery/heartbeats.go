@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -19,6 +20,15 @@ import (
 type rounds struct {
 	all     sync.WaitGroup
 	running map[string]context.CancelFunc // used by keepRounds only
+	total   atomic.Int64
+	refused atomic.Int64 // those whose instance is not connected at the moment
+}
+
+// most reports whether most instances are not connected, which tells of the bus
+// rather than of them.
+func (r *rounds) most() bool {
+	refused := r.refused.Load()
+	return refused > 1 && 2*refused > r.total.Load()
 }
 
 // keepRounds looks after exactly the instances that are registered through this
@@ -52,12 +62,15 @@ func (d *discovery) startRound(ctx context.Context, id, service string) {
 	d.rounds.running[id] = stop
 	d.rounds.all.Go(func() {
 		defer stop()
+		d.rounds.total.Add(1)
+		defer d.rounds.total.Add(-1)
 		r := round{d: d, id: id, service: service}
 		// The first heartbeats are soon, for an adopted instance may be dead, and
 		// spread over a part of the interval, for many may be adopted at once.
 		for wait := rand.N(d.config.Interval/10 + 1); r.removed == nil && pause(own, wait); {
 			wait = r.beat(own)
 		}
+		r.connected()
 		if r.removed != nil {
 			d.lookOut(ctx, r.removed)
 		}
@@ -69,39 +82,71 @@ type round struct {
 	d       *discovery
 	id      string
 	service string
-	missed  int                   // in a row, of all kinds
-	refused int                   // in a row, by the bus
+	due     time.Time             // of the next heartbeat; before that, only presence is asked for
+	missed  int                   // heartbeats in a row
+	refused int                   // times in a row that the bus said that it is not connected
+	since   time.Time             // the first of them
 	removed *discoverypb.Instance // set when it was given up
 }
 
-// beat sends one heartbeat and returns when the next is due.
+// beat asks once and returns when to ask again. A heartbeat that is due and one
+// that only asks for presence are the same message; an answer that fails to come
+// counts for the former alone.
 func (r *round) beat(ctx context.Context) time.Duration {
-	d := r.d
+	d, now := r.d, time.Now()
+	counts := !now.Before(r.due)
 	_, err := d.beat(ctx, r.id, r.service)
 	switch {
 	case ctx.Err() != nil:
 		return 0
 	case err == nil:
-		r.missed, r.refused = 0, 0
+		r.missed = 0
+		r.connected()
 	case notConnected(err):
-		r.missed++
-		r.refused++
+		r.notConnected(now)
 	case blameless(err):
 		return d.config.ProbePause
 	default:
-		r.missed++
-		r.refused = 0
+		r.connected()
 	}
-	d.picture.beat(r.id, time.Now(), r.missed)
+	if counts {
+		r.due = now.Add(jittered(d.config.Interval))
+		if err != nil {
+			r.missed++
+		}
+	}
+	d.picture.beat(r.id, time.Now(), r.missed, err == nil)
+	return r.judge(ctx)
+}
+
+func (r *round) connected() {
+	if r.refused > 0 {
+		r.d.rounds.refused.Add(-1)
+	}
+	r.refused = 0
+}
+
+func (r *round) notConnected(now time.Time) {
+	if r.refused == 0 {
+		r.since = now
+		r.d.rounds.refused.Add(1)
+	}
+	r.refused++
+}
+
+// judge gives the instance up if there is reason to, and returns when to ask again.
+func (r *round) judge(ctx context.Context) time.Duration {
+	c := r.d.config
+	patient := r.d.rounds.most() && time.Since(r.since) < c.Grace
 	switch {
-	case r.refused >= d.config.Probes:
+	case r.refused >= c.Probes && !patient:
 		r.giveUp(ctx, "not connected to the bus")
 	case r.refused > 0:
-		return d.config.ProbePause
-	case r.missed >= d.config.Missed:
+		return c.ProbePause
+	case r.missed >= c.Missed:
 		r.giveUp(ctx, fmt.Sprintf("missed %d heartbeats", r.missed))
 	}
-	return jittered(d.config.Interval)
+	return min(jittered(c.Presence), max(time.Until(r.due), 0))
 }
 
 // jittered spreads what began at once over time.

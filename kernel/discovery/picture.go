@@ -145,12 +145,12 @@ func (p *picture) differs(i *discoverypb.Instance) bool {
 }
 
 // beat notes the outcome of a heartbeat.
-func (p *picture) beat(id string, at time.Time, missed int) {
+func (p *picture) beat(id string, at time.Time, missed int, answered bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if e := p.entries[id]; e != nil {
 		e.missed = missed
-		if missed == 0 {
+		if answered {
 			e.lastBeat = at
 		}
 	}

@@ -32,11 +32,12 @@ func (d *discovery) start(ctx context.Context) error {
 		}
 		d.take(ctx, ev)
 	}
-	if err := d.insist(ctx, "open a session", func() error { return d.openSession(ctx) }); err != nil {
-		return err
-	}
-	return d.meet(ctx)
+	d.meet(ctx)
+	return d.insist(ctx, "open a session", func() error { return d.openSession(ctx) })
 }
+
+// started reports whether there is a picture to speak of. The queue is open before that.
+func (d *discovery) started() bool { return d.session.Load() != nil }
 
 // insist does f until it succeeds or ctx ends.
 func (d *discovery) insist(ctx context.Context, what string, f func() error) error {
@@ -167,7 +168,7 @@ func (d *discovery) adoptOne(ctx context.Context, id string) error {
 // meet makes up for what the nodes cannot tell at the start: instances whose
 // discovery instance has just died. Another discovery instance knows them; where
 // there is none, they are asked to register again.
-func (d *discovery) meet(ctx context.Context) error {
+func (d *discovery) meet(ctx context.Context) {
 	client := discoverypb.NewDiscoveryClient(d.svc)
 	for _, other := range d.picture.living() {
 		if other == d.svc.ID() {
@@ -180,8 +181,7 @@ func (d *discovery) meet(ctx context.Context) error {
 		for _, r := range response.GetRegistrations() {
 			d.picture.hearsay(r, time.Now())
 		}
-		return nil
+		return
 	}
 	d.outbox.add(topicReregister, &discoverypb.Reregister{Discovery: d.svc.ID()})
-	return nil
 }
