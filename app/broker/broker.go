@@ -72,6 +72,9 @@ func Start(ctx context.Context, config Config) (*Broker, error) {
 	if err := os.MkdirAll(config.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("start NATS: make its folder: %w", err)
 	}
+	if err := forgetExpiries(config.Dir); err != nil {
+		return nil, fmt.Errorf("start NATS: %w", err)
+	}
 	credentials, err := loadCredentials(filepath.Join(config.Dir, "credentials.json"))
 	if err != nil {
 		return nil, err
@@ -139,6 +142,7 @@ func (b *Broker) start(ctx context.Context, config Config) error {
 		return explain(err, config)
 	default:
 	}
+	b.log.settled()
 	if !b.server.ReadyForConnections(readyTimeout) || !b.server.JetStreamEnabled() {
 		return fmt.Errorf("start NATS on %s with the data in %s: it does not take connections; its last words: %s",
 			config.Listen, config.Dir, b.log.lastWords())

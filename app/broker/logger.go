@@ -14,6 +14,7 @@ type logger struct {
 	log   *slog.Logger
 	fatal chan error // one at most
 	quiet atomic.Bool
+	awake atomic.Bool // has recovered its store
 
 	mu   sync.Mutex
 	last string
@@ -22,6 +23,10 @@ type logger struct {
 func newLogger(log *slog.Logger) *logger {
 	return &logger{log: log, fatal: make(chan error, 1)}
 }
+
+// settled tells that the server has recovered its store. What it warns of before is
+// how it does so after a kill, which is no cause for worry.
+func (l *logger) settled() { l.awake.Store(true) }
 
 // mute keeps the server's farewell out of the log.
 func (l *logger) mute() { l.quiet.Store(true) }
@@ -50,7 +55,14 @@ func (l *logger) Noticef(string, ...any) {}
 func (l *logger) Debugf(string, ...any)  {}
 func (l *logger) Tracef(string, ...any)  {}
 
-func (l *logger) Warnf(format string, v ...any)  { l.say(l.log.Warn, fmt.Sprintf(format, v...)) }
+func (l *logger) Warnf(format string, v ...any) {
+	level := l.log.Warn
+	if !l.awake.Load() {
+		level = l.log.Info
+	}
+	l.say(level, fmt.Sprintf(format, v...))
+}
+
 func (l *logger) Errorf(format string, v ...any) { l.say(l.log.Error, fmt.Sprintf(format, v...)) }
 
 func (l *logger) Fatalf(format string, v ...any) {
