@@ -75,8 +75,9 @@ fmt: .tools/bin/buf ## format Go code and .proto contracts
 	.tools/bin/buf format -w
 
 .PHONY: generate
-generate: .tools/bin/buf ## generate Go code from the .proto contracts
+generate: .tools/bin/buf ## generate Go code from the .proto contracts, and docs/cli from the commands
 	tools/generate.sh write
+	go run -buildvcs=false ./cmd/hansom reference docs/cli
 
 .PHONY: generate-check
 generate-check: .tools/bin/buf ## fail if the generated code is not what make generate makes

@@ -45,7 +45,7 @@ func New(f *factory.Factory, run func(context.Context, *Options) error) *cobra.C
 
 The request is JSON: an argument, @file, or - for standard input; without one it is {}. An error of the platform
 is printed with its code, such as NO_ROUTE, and its reason; the exit status is then 1.`,
-		Example: `  hansom call core.eta estimate '{"city":"LON","from":{"lat":51.5,"lng":-0.12},"to":{"lat":51.51,"lng":-0.1}}'
+		Example: `  hansom call core.city read '{"code":"LON"}'
   hansom call core.eta health --instance core.eta-0190a0b0-... -v`,
 		Args:              factory.Args(cobra.RangeArgs(2, 3)),
 		ValidArgsFunction: f.CompleteServices(&o.Connection, true),
@@ -71,10 +71,10 @@ is printed with its code, such as NO_ROUTE, and its reason; the exit status is t
 	fl := cmd.Flags()
 	fl.StringVar(&o.Instance, "instance", "", "call this `instance`, whatever the bindings")
 	fl.StringVar(&o.Overlay, "overlay", "", "prefer instances with this `label`, in the whole call tree")
-	fl.IntVar(&o.Cohort, "cohort", bus.NoCohort, "`number` from 0 to 9999 that keeps one user on one version (default none)")
+	fl.IntVar(&o.Cohort, "cohort", bus.NoCohort, "`number` from 0 to 9999 that keeps one user on one version")
 	fl.DurationVar(&o.Timeout, "timeout", 10*time.Second, "time budget of the call")
 	fl.BoolVarP(&o.Verbose, "verbose", "v", false, "tell on standard error who answered, and the request's id")
-	fl.Lookup("cohort").DefValue = ""
+	fl.Lookup("cohort").DefValue = "none"
 	return cmd
 }
 
