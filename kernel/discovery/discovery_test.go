@@ -290,7 +290,15 @@ func TestDiscoveryRestartedAtOnceAdoptsWhatIsInCoord(t *testing.T) {
 		defer queue.Close()
 		r.register(one, i)
 		r.kill(one)
+		r.always(100*time.Millisecond, "time to pass", func() bool { return true })
 		two := r.discovery()
+		if got := r.owners(two)[i.GetId()]; got != two.ID() {
+			t.Errorf("who looks after %s at once: want %s, got %s", i.GetId(), two.ID(), got)
+		}
+		r.await(3*time.Second, "the dead discovery instance to go", func() bool {
+			told := r.told(one.ID())
+			return len(told) > 0 && strings.HasSuffix(told[len(told)-1], "not connected to the bus")
+		})
 		r.always(30*time.Second, "the instance to be listed", func() bool { return r.listed(two, i.GetId()) })
 		if got := r.owners(two)[i.GetId()]; got != two.ID() {
 			t.Errorf("who looks after %s: want %s, got %s", i.GetId(), two.ID(), got)

@@ -32,8 +32,28 @@ func (d *discovery) start(ctx context.Context) error {
 		}
 		d.take(ctx, ev)
 	}
-	d.meet(ctx)
-	return d.insist(ctx, "open a session", func() error { return d.openSession(ctx) })
+	lone := d.meet(ctx)
+	if err := d.insist(ctx, "open a session", func() error { return d.openSession(ctx) }); err != nil {
+		return err
+	}
+	if lone {
+		d.inherit(ctx)
+	}
+	return nil
+}
+
+// inherit takes over the nodes that are left of discovery instances of which
+// none answers, rather than wait until their sessions are over. One that lives all the same sees it and lets go.
+func (d *discovery) inherit(ctx context.Context) {
+	var calls []func(context.Context) error
+	for _, r := range d.picture.list("", "") {
+		calls = append(calls, func(ctx context.Context) error { return d.list(ctx, r.GetInstance()) })
+	}
+	for _, err := range platform.ParallelAll(ctx, maxBeats, calls...) {
+		if err != nil {
+			d.log.WarnContext(ctx, "an instance cannot be taken over before its old session is over", "error", err)
+		}
+	}
 }
 
 // started reports whether there is a picture to speak of. The queue is open before that.
@@ -167,8 +187,8 @@ func (d *discovery) adoptOne(ctx context.Context, id string) error {
 
 // meet makes up for what the nodes cannot tell at the start: instances whose
 // discovery instance has just died. Another discovery instance knows them; where
-// there is none, they are asked to register again.
-func (d *discovery) meet(ctx context.Context) {
+// there is none, which meet reports, they are asked to register again.
+func (d *discovery) meet(ctx context.Context) (lone bool) {
 	client := discoverypb.NewDiscoveryClient(d.svc)
 	for _, other := range d.picture.living() {
 		if other == d.svc.ID() {
@@ -181,7 +201,8 @@ func (d *discovery) meet(ctx context.Context) {
 		for _, r := range response.GetRegistrations() {
 			d.picture.hearsay(r, time.Now())
 		}
-		return
+		return false
 	}
 	d.outbox.add(topicReregister, &discoverypb.Reregister{Discovery: d.svc.ID()})
+	return true
 }
