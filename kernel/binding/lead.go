@@ -118,7 +118,7 @@ func (b *binding) refresh(ctx context.Context) error {
 	}
 	alive, dead := b.probe(ctx, b.picture.lacking(listed, instancesOf(bound)))
 	for _, i := range alive {
-		b.log.WarnContext(ctx, "an instance is alive and not listed by discovery; it stays bound", "of", i.GetId())
+		b.log.InfoContext(ctx, "an instance is alive and not listed by discovery; it stays bound", "of", i.GetId())
 	}
 	b.picture.merge(listed, alive, dead)
 	return nil
