@@ -15,8 +15,6 @@ type part struct {
 	// run calls ready once, when others may rely on the part, and returns when
 	// ctx ends. Any other return is a failure that ends the app.
 	run func(ctx context.Context, ready func()) error
-	// check tells whether the part is healthy; nil where run returning is all there is to know.
-	check func(ctx context.Context) error
 }
 
 // A stage is a set of parts that do not need each other to start. A stage starts

@@ -68,7 +68,7 @@ func TestAPartThatFailsEndsTheAppAndIsNamed(t *testing.T) {
 		"before it was ready": func(context.Context, func()) error { return boom },
 		"later": func(_ context.Context, ready func()) error {
 			ready()
-			time.Sleep(time.Hour)
+			<-time.After(time.Hour)
 			return boom
 		},
 	} {

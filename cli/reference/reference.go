@@ -39,11 +39,11 @@ func write(root *cobra.Command, folder string) error {
 			}
 		}
 	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // documentation is for everybody
 		return fmt.Errorf("write the reference: %w", err)
 	}
 	for name, text := range pages {
-		if err := os.WriteFile(filepath.Join(folder, name), text, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, name), text, 0o644); err != nil { //nolint:gosec // documentation is for everybody
 			return fmt.Errorf("write the reference: %w", err)
 		}
 	}

@@ -28,7 +28,7 @@ func NewClear(f *factory.Factory, run Run) *cobra.Command {
 	return cmd
 }
 
-func clear(ctx context.Context, f *factory.Factory, o *Options) error {
+func remove(ctx context.Context, f *factory.Factory, o *Options) error {
 	response, err := set(ctx, f, o)
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ func New(f *factory.Factory) *cobra.Command {
 	return factory.Group(&cobra.Command{
 		Use:   "traffic",
 		Short: "Split a service's traffic between its versions, and see the shares",
-	}, NewSplit(f, split), NewLs(f, list), NewClear(f, clear))
+	}, NewSplit(f, split), NewLs(f, list), NewClear(f, remove))
 }
 
 // set replaces the split of a service and tells what came of it.

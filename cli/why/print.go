@@ -78,7 +78,7 @@ func milliseconds(d time.Duration) float64 {
 	return float64(d.Round(time.Microsecond).Microseconds()) / 1000
 }
 
-func print(w io.Writer, id string, calls []*call) error {
+func show(w io.Writer, id string, calls []*call) error {
 	r := report(id, calls)
 	if _, err := fmt.Fprintf(w, "request %s of %s\n\n", id, r.Start.Local().Format("2006-01-02 15:04:05.000 MST")); err != nil {
 		return err

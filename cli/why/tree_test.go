@@ -40,7 +40,7 @@ func TestHopsOfBothSidesBecomeATree(t *testing.T) {
 	}
 	hops[4].Attempt = 2
 	var out bytes.Buffer
-	if err := print(&out, "0af7", tree(hops)); err != nil {
+	if err := show(&out, "0af7", tree(hops)); err != nil {
 		t.Fatal(err)
 	}
 	_, table, _ := strings.Cut(out.String(), "\n\n")

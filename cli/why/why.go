@@ -81,7 +81,7 @@ func why(ctx context.Context, f *factory.Factory, o *Options) error {
 	if o.Format == output.JSON {
 		return output.Value(f.Out, report(id, calls))
 	}
-	return print(f.Out, id, calls)
+	return show(f.Out, id, calls)
 }
 
 // collect asks every instance, and warns of those that did not answer.
