@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/pluginpb"
 
 	hansompb "github.com/hansom-platform/hansom/proto/hansom"
+	"github.com/hansom-platform/hansom/proto/rpc"
 )
 
 const features = uint64(pluginpb.CodeGeneratorResponse_FEATURE_PROTO3_OPTIONAL)
@@ -26,7 +27,10 @@ var (
 	rpcPackage     = protogen.GoImportPath("github.com/hansom-platform/hansom/proto/rpc")
 )
 
-var serviceName = regexp.MustCompile(`^(api|orchestration|core|kernel)(\.[a-z][a-z0-9]*)+$`)
+var (
+	serviceName = regexp.MustCompile(`^(api|orchestration|core|kernel)(\.[a-z][a-z0-9]*)+$`)
+	methodName  = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*$`)
+)
 
 // generate writes one .hansom.go file for the services of f.
 func generate(p *protogen.Plugin, f *protogen.File) error {
@@ -56,17 +60,38 @@ func generatePackageComment(g *protogen.GeneratedFile, f *protogen.File) {
 
 func generateService(g *protogen.GeneratedFile, s *protogen.Service) error {
 	name, _ := proto.GetExtension(s.Desc.Options(), hansompb.E_Service).(string)
-	if !serviceName.MatchString(name) {
-		return fmt.Errorf("option (hansom.service) is %q: want a tier (api, orchestration, core, kernel) and lower-case words, such as \"core.eta\"", name)
+	if err := check(s, name); err != nil {
+		return err
 	}
 	for _, m := range s.Methods {
-		if m.Desc.IsStreamingClient() || m.Desc.IsStreamingServer() {
-			return fmt.Errorf("method %s streams: the bus carries one request and one response", m.Desc.Name())
-		}
 		generateEndpoint(g, name, m)
 	}
 	generateServer(g, s, name)
 	generateClient(g, s, name)
+	return nil
+}
+
+// check refuses what the bus cannot carry, or what would collide on it.
+func check(s *protogen.Service, name string) error {
+	if !serviceName.MatchString(name) {
+		return fmt.Errorf("option (hansom.service) is %q: want a tier (api, orchestration, core, kernel) and lower-case words, such as \"core.eta\"", name)
+	}
+	taken := map[string]protoreflect.Name{}
+	for _, m := range s.Methods {
+		method, endpoint := m.Desc.Name(), endpointName(m)
+		first, double := taken[endpoint]
+		switch {
+		case !methodName.MatchString(string(method)):
+			return fmt.Errorf("method %s: want letters and digits that begin with a capital, such as EstimateAll", method)
+		case m.Desc.IsStreamingClient() || m.Desc.IsStreamingServer():
+			return fmt.Errorf("method %s streams: the bus carries one request and one response", method)
+		case rpc.IsBuiltin(endpoint):
+			return fmt.Errorf("method %s: every instance has an endpoint %s of its own; choose another name", method, endpoint)
+		case double:
+			return fmt.Errorf("methods %s and %s are both the endpoint %s, which is the name in lower case; rename one", first, method, endpoint)
+		}
+		taken[endpoint] = method
+	}
 	return nil
 }
 

@@ -5,16 +5,19 @@ package main
 import "google.golang.org/protobuf/compiler/protogen"
 
 func main() {
-	protogen.Options{}.Run(func(p *protogen.Plugin) error {
-		p.SupportedFeatures = features
-		for _, f := range p.Files {
-			if !f.Generate || len(f.Services) == 0 {
-				continue
-			}
-			if err := generate(p, f); err != nil {
-				return err
-			}
+	protogen.Options{}.Run(run)
+}
+
+// run generates for the files of p that have services.
+func run(p *protogen.Plugin) error {
+	p.SupportedFeatures = features
+	for _, f := range p.Files {
+		if !f.Generate || len(f.Services) == 0 {
+			continue
 		}
-		return nil
-	})
+		if err := generate(p, f); err != nil {
+			return err
+		}
+	}
+	return nil
 }

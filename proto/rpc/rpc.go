@@ -25,6 +25,24 @@ type Endpoint struct {
 	NewResponse func() proto.Message
 }
 
+// Names of the endpoints that every instance has. No contract may use them.
+const (
+	Health    = "health"    // health checks
+	Stats     = "stats"     // what the instance served and how its breakers stand
+	Schema    = "schema"    // its endpoints and their messages
+	Hops      = "hops"      // what it remembers of one trace
+	Heartbeat = "heartbeat" // kernel.discovery's
+)
+
+// IsBuiltin reports whether every instance has an endpoint of that name.
+func IsBuiltin(endpoint string) bool {
+	switch endpoint {
+	case Health, Stats, Schema, Hops, Heartbeat:
+		return true
+	}
+	return false
+}
+
 // Handler handles one request of an endpoint.
 type Handler func(ctx context.Context, request proto.Message) (proto.Message, error)
 
