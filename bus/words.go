@@ -52,6 +52,7 @@ const (
 
 	ContentProtobuf = driver.ContentProtobuf
 	ContentJSON     = driver.ContentJSON
+	ContentHTTP     = driver.ContentHTTP
 )
 
 // NotSent tells that the request of which err came back reached nobody, so that it

@@ -40,7 +40,7 @@ func tierOf(service string) int {
 // endpoints of every instance.
 func DefaultAuthoriser(_ context.Context, e *rpc.Endpoint, c Caller) error {
 	from := tierOf(c.Service)
-	if from > tierOf(e.Service) && !isBuiltin(e.Name) {
+	if from > tierOf(e.Service) && !rpc.IsBuiltin(e.Name) {
 		return fault.New(fault.Forbidden, "platform.forbidden.upward",
 			"%s may not call %s %s: calls go down the tiers (api, orchestration, core, kernel), never up", c.Service, e.Service, e.Name)
 	}

@@ -17,11 +17,11 @@ import (
 
 // Names of the endpoints that every instance has.
 const (
-	EndpointHealth    = "health"    // health checks; anyone may ask
-	EndpointStats     = "stats"     // what the instance served and how its breakers stand
-	EndpointSchema    = "schema"    // its endpoints and their messages
-	EndpointHops      = "hops"      // what it remembers of one trace
-	EndpointHeartbeat = "heartbeat" // kernel.discovery's
+	EndpointHealth    = rpc.Health // anyone may ask
+	EndpointStats     = rpc.Stats
+	EndpointSchema    = rpc.Schema
+	EndpointHops      = rpc.Hops
+	EndpointHeartbeat = rpc.Heartbeat
 )
 
 // builtins are patterns: the endpoint of a service is a copy with its name.
@@ -47,11 +47,6 @@ var builtins = map[string]rpc.Endpoint{
 		NewRequest:  func() proto.Message { return new(hansompb.HeartbeatRequest) },
 		NewResponse: func() proto.Message { return new(hansompb.HeartbeatResponse) },
 	},
-}
-
-func isBuiltin(endpoint string) bool {
-	_, ok := builtins[endpoint]
-	return ok
 }
 
 // Builtin returns the named built-in endpoint of a service: one of the Endpoint

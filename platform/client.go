@@ -11,6 +11,7 @@ import (
 	"github.com/hansom-platform/hansom/bus"
 	"github.com/hansom-platform/hansom/fault"
 	"github.com/hansom-platform/hansom/platform/telemetry"
+	hansompb "github.com/hansom-platform/hansom/proto/hansom"
 	"github.com/hansom-platform/hansom/proto/rpc"
 )
 
@@ -110,6 +111,10 @@ func (c *Client) callDirectly(ctx context.Context, e *rpc.Endpoint, request, res
 		return fault.Wrap(err, fault.BadRequest, "platform.encode", "the request to %s %s cannot be encoded", e.Service, e.Name)
 	}
 	x.body, x.response = body, response
+	if _, ok := request.(*hansompb.HttpRequest); ok { // the names are from a path
+		x.contentType = bus.ContentHTTP
+		return c.exchange(ctx, c.targets.guess(e.Service, e.Name), limitsOf(e), x)
+	}
 	return c.exchange(ctx, c.targets.get(e.Service, e.Name), limitsOf(e), x)
 }
 
@@ -132,7 +137,7 @@ func (c *Client) CallRaw(ctx context.Context, t Target, body []byte) ([]byte, er
 	defer x.release()
 	x.body, x.contentType = append(x.body[:0], body...), t.ContentType
 	limits := limits{idempotent: t.Idempotent, upper95: t.Upper95}
-	if err := c.exchange(ctx, c.targets.get(t.Service, t.Endpoint), limits, x); err != nil {
+	if err := c.exchange(ctx, c.targets.guess(t.Service, t.Endpoint), limits, x); err != nil {
 		return nil, err
 	}
 	return x.answer, nil

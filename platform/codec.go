@@ -14,7 +14,7 @@ import (
 // decode reads a message's body into m, by its content type.
 func decode(from *bus.Message, m proto.Message) error {
 	switch t := from.Header.Get(bus.HeaderContentType); t {
-	case "", bus.ContentProtobuf:
+	case "", bus.ContentProtobuf, bus.ContentHTTP:
 		return proto.Unmarshal(from.Body, m)
 	case bus.ContentJSON:
 		return decodeJSON(from.Body, m)

@@ -90,6 +90,9 @@ func (c *Client) attempt(ctx context.Context, t *target, l limits, x *exchange, 
 	if err != nil {
 		err = explain(err, t, took)
 	}
+	if t.stray && ctx.Err() != context.Canceled && showsEndpoint(err) { //nolint:errorlint // Err returns it as it is
+		t = c.targets.get(t.service, t.endpoint)
+	}
 	if guarded {
 		t.breaker.record(err, took, l)
 	}
@@ -181,7 +184,7 @@ func (c *Client) observe(t *target, s *scope, span telemetry.Span, a try, o hopO
 		Span: span, Service: t.service, Endpoint: t.endpoint,
 		Instance: orDefault(o.by.Instance, s.direct), Version: o.by.Version, Zone: o.by.Zone,
 		From: c.name, Overlay: s.overlay, Cohort: s.cohort,
-		Attempt: a.number, Start: a.start, Duration: o.took,
+		Attempt: a.number, Start: a.start, Duration: o.took, Stray: t.stray,
 	}
 	if o.err != nil {
 		hop.Code, hop.Reason = o.err.Code.String(), o.err.Reason

@@ -1,14 +1,17 @@
 package platform_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/hansom-platform/hansom/bus"
 	"github.com/hansom-platform/hansom/fault"
 	"github.com/hansom-platform/hansom/platform"
+	"github.com/hansom-platform/hansom/platform/telemetry"
 	hansompb "github.com/hansom-platform/hansom/proto/hansom"
 )
 
@@ -110,6 +113,55 @@ func TestHTTPServerErrorsCountAsErrors(t *testing.T) {
 	for _, e := range stats(t, c, s).GetEndpoints() {
 		if e.GetEndpoint() == "page" && e.GetErrors() != 1 {
 			t.Errorf("the endpoint counts %d errors, want 1", e.GetErrors())
+		}
+	}
+}
+
+func TestMadeUpNamesLeaveOnlyAHop(t *testing.T) {
+	w := newWorld(t)
+	s := w.serveHTTP(func(http.ResponseWriter, *http.Request) {})
+	get := func(service, endpoint string) (*hansompb.HttpResponse, error) {
+		return s.HTTP(t.Context(), service, endpoint, &hansompb.HttpRequest{Method: "GET", Path: "/"})
+	}
+	for i := range 20 {
+		_, _ = get(fmt.Sprint("api.madeup", i), "page")
+		_, _ = get("api.web", fmt.Sprint("madeup", i))
+		_, _ = s.CallRaw(t.Context(), platform.Target{Service: "api.web", Endpoint: fmt.Sprint("raw", i)}, nil)
+	}
+	if _, err := get("api.web", "page"); err != nil {
+		t.Fatal(err)
+	}
+	if got := circuits(t, w.operator(), s); !slices.Equal(got, []string{"api.web/page"}) {
+		t.Errorf("breakers are kept for %v, want only api.web/page, which exists", got)
+	}
+	ctx, span := telemetry.StartRoot(t.Context(), "test")
+	_, _ = s.CallRaw(ctx, platform.Target{Service: "api.madeup", Endpoint: "page"}, nil)
+	if hops := s.Hops().Find(span.TraceID()); len(hops) != 1 || hops[0].GetService() != "api.madeup" {
+		t.Errorf("hops of a call of api.madeup: %v, want one that names it", hops)
+	}
+}
+
+// circuits names the targets that s has a breaker for.
+func circuits(t *testing.T, c *platform.Client, s *platform.Service) []string {
+	t.Helper()
+	var names []string
+	for _, c := range stats(t, c, s).GetCircuits() {
+		names = append(names, c.GetService()+"/"+c.GetEndpoint())
+	}
+	return names
+}
+
+// TestOnlyHTTPEndpointsTakeHTTP: the messages of other endpoints would be read from
+// the bytes of an HTTP request.
+func TestOnlyHTTPEndpointsTakeHTTP(t *testing.T) {
+	w := newWorld(t)
+	s := w.service("api.web")
+	s.Handle(endpoint("api.web", "echo"), text(echo))
+	w.run(s)
+	for _, name := range []string{"echo", platform.EndpointHealth} {
+		_, err := w.operator().HTTP(t.Context(), "api.web", name, &hansompb.HttpRequest{Method: "GET", Path: "/"})
+		if got := fault.ReasonOf(err); got != "platform.no_endpoint" {
+			t.Errorf("HTTP to %s, which carries none: %v, want reason platform.no_endpoint", name, err)
 		}
 	}
 }

@@ -22,6 +22,7 @@ type route struct {
 	handler  rpc.Handler
 	name     string // "core.eta/estimate"
 	builtin  bool
+	http     bool // carries HTTP, which has no messages of its own
 	metrics  *telemetry.Metrics
 	stats    endpointStats
 }
@@ -30,9 +31,11 @@ func newRoute(s *Service, e *rpc.Endpoint, h rpc.Handler) *route {
 	if h == nil || e.NewRequest == nil || e.NewResponse == nil {
 		panic("platform: endpoint " + e.Name + " of " + s.name + " needs a handler, NewRequest and NewResponse")
 	}
+	_, http := e.NewRequest().(*hansompb.HttpRequest)
 	return &route{
 		endpoint: e,
 		handler:  h,
+		http:     http,
 		name:     e.Service + "/" + e.Name,
 		metrics:  telemetry.EndpointMetrics(telemetry.SideServer, e.Service, e.Name),
 	}
@@ -55,12 +58,6 @@ func (r *route) end(took time.Duration, err *fault.Error) {
 	r.metrics.Observe(code, took)
 }
 
-// http reports whether the endpoint carries HTTP, which has no messages of its own.
-func (r *route) http() bool {
-	_, ok := r.endpoint.NewRequest().(*hansompb.HttpRequest)
-	return ok
-}
-
 func (r *route) schema() *hansompb.EndpointSchema {
 	e := r.endpoint
 	schema := &hansompb.EndpointSchema{
@@ -69,7 +66,7 @@ func (r *route) schema() *hansompb.EndpointSchema {
 		MeanMs:     uint32(e.Mean.Milliseconds()),
 		Upper95Ms:  uint32(e.Upper95.Milliseconds()),
 		Idempotent: e.Idempotent,
-		Http:       r.http(),
+		Http:       r.http,
 	}
 	if !schema.Http {
 		schema.Request = string(proto.MessageName(e.NewRequest()))
@@ -90,11 +87,14 @@ func (s *Service) noEndpoint(name string) *fault.Error {
 	for _, r := range s.sortedRoutes() {
 		names = append(names, r.endpoint.Name)
 	}
-	return fault.New(fault.NotFound, "platform.no_endpoint",
+	return fault.New(fault.NotFound, reasonNoEndpoint,
 		"%s has no endpoint %q; it has %s", s.name, name, strings.Join(names, ", "))
 }
 
-const reasonPanic = "platform.panic"
+const (
+	reasonPanic      = "platform.panic"
+	reasonNoEndpoint = "platform.no_endpoint"
+)
 
 // invoke is the innermost handler on the serving side.
 func invoke(ctx context.Context, r *Request) (proto.Message, error) {

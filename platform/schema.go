@@ -15,7 +15,7 @@ func (s *Service) schema() (*hansompb.SchemaResponse, error) {
 	set := &descriptorpb.FileDescriptorSet{}
 	seen := make(map[string]bool)
 	for _, r := range s.sortedRoutes() {
-		if r.builtin || r.http() {
+		if r.builtin || r.http {
 			continue
 		}
 		for _, m := range []proto.Message{r.endpoint.NewRequest(), r.endpoint.NewResponse()} {

@@ -68,7 +68,7 @@ func readHeader(h bus.Header) incoming {
 func (s *Service) serve(ctx context.Context, m *bus.Message) *bus.Message {
 	in := readHeader(m.Header)
 	r := s.routes[in.endpoint]
-	if r == nil {
+	if r == nil || in.contentType == bus.ContentHTTP && !r.http {
 		return s.errorReply(s.noEndpoint(in.endpoint), in.contentType)
 	}
 	start := time.Now()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 
+	"github.com/hansom-platform/hansom/fault"
 	"github.com/hansom-platform/hansom/platform/telemetry"
 	hansompb "github.com/hansom-platform/hansom/proto/hansom"
 )
@@ -19,6 +20,7 @@ type target struct {
 	name              string // "core.eta/estimate"
 	breaker           breaker
 	metrics           *telemetry.Metrics
+	stray             bool // the names may be made up: nothing is kept of it
 }
 
 type targetKey struct{ service, endpoint string }
@@ -30,18 +32,45 @@ type targets struct {
 	mu     sync.Mutex                            // held to replace known
 }
 
-// maxTargets bounds what clients of clients can make this one remember by calling
-// names that they made up: those beyond it are not kept, and have no breaker's
+// maxTargets bounds what is kept in any case: targets beyond it have no breaker's
 // history.
 const maxTargets = 4096
 
-func (ts *targets) get(service, endpoint string) *target {
+// strays is what calls of strays are counted as.
+const strays = "*"
+
+func (ts *targets) lookup(service, endpoint string) *target {
 	if known := ts.known.Load(); known != nil {
-		if t := (*known)[targetKey{service, endpoint}]; t != nil {
-			return t
-		}
+		return (*known)[targetKey{service, endpoint}]
+	}
+	return nil
+}
+
+// get returns the target of an endpoint that a contract names.
+func (ts *targets) get(service, endpoint string) *target {
+	if t := ts.lookup(service, endpoint); t != nil {
+		return t
 	}
 	return ts.add(strings.Clone(service), strings.Clone(endpoint))
+}
+
+// guess returns the target of an endpoint that somebody else names: a stray one,
+// until the outcome of a call has shown that there is such an endpoint.
+func (ts *targets) guess(service, endpoint string) *target {
+	if t := ts.lookup(service, endpoint); t != nil {
+		return t
+	}
+	t := ts.newTarget(service, endpoint, telemetry.EndpointMetrics(telemetry.SideClient, strays, strays))
+	t.stray = true
+	return t
+}
+
+// showsEndpoint reports whether the outcome of a call that was waited for shows that
+// there is such an endpoint. A made-up one is refused at once, by this side or by
+// the service.
+func showsEndpoint(err *fault.Error) bool {
+	return err == nil || err.Code == fault.Timeout ||
+		err.Origin == fault.Peer && err.Code != fault.NoRoute && err.Reason != reasonNoEndpoint
 }
 
 func (ts *targets) add(service, endpoint string) *target {
@@ -55,7 +84,7 @@ func (ts *targets) add(service, endpoint string) *target {
 	if t := old[key]; t != nil {
 		return t
 	}
-	t := ts.newTarget(service, endpoint)
+	t := ts.newTarget(service, endpoint, telemetry.EndpointMetrics(telemetry.SideClient, service, endpoint))
 	if len(old) < maxTargets {
 		known := maps.Clone(old)
 		known[key] = t
@@ -64,12 +93,12 @@ func (ts *targets) add(service, endpoint string) *target {
 	return t
 }
 
-func (ts *targets) newTarget(service, endpoint string) *target {
+func (ts *targets) newTarget(service, endpoint string, metrics *telemetry.Metrics) *target {
 	t := &target{
 		service:  service,
 		endpoint: endpoint,
 		name:     service + "/" + endpoint,
-		metrics:  telemetry.EndpointMetrics(telemetry.SideClient, service, endpoint),
+		metrics:  metrics,
 	}
 	t.breaker = newBreaker(func(e circuitbreaker.StateChangedEvent) {
 		t.metrics.Circuit(circuitLevel[e.NewState])

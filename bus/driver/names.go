@@ -33,4 +33,5 @@ const (
 const (
 	ContentProtobuf = "application/protobuf"
 	ContentJSON     = "application/json"
+	ContentHTTP     = "application/vnd.hansom.http" // a hansom.HttpRequest in protobuf, which only endpoints that carry HTTP take
 )

@@ -26,6 +26,7 @@ const (
 type HopRecord struct {
 	Span     Span // of this side; a record without a trace is not kept
 	Server   bool // handled here; else called from here
+	Stray    bool // the endpoint's name may be made up: it gets no ring of its own
 	Service  string
 	Endpoint string
 	Instance string // that handled it, where known
@@ -82,6 +83,9 @@ func (h *Hops) Record(r HopRecord) {
 
 func (h *Hops) ring(r *HopRecord) *ring {
 	key := ringKey{r.Service, r.Endpoint, r.Server, r.Code != ""}
+	if r.Stray {
+		key = others
+	}
 	all := *h.rings.Load()
 	if found := all[key]; found != nil {
 		return found
@@ -96,11 +100,11 @@ func (h *Hops) open(key ringKey) *ring {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	all := *h.rings.Load()
+	if len(all) >= maxRings-1 && all[key] == nil {
+		key = others
+	}
 	if found := all[key]; found != nil {
 		return found
-	}
-	if len(all) >= maxRings-1 {
-		key = others
 	}
 	fresh := maps.Clone(all)
 	key.service, key.endpoint = clone(key.service), clone(key.endpoint)

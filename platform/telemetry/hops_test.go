@@ -120,6 +120,23 @@ func TestHopsAreBounded(t *testing.T) {
 	}
 }
 
+func TestStraysShareOneRing(t *testing.T) {
+	hops := NewHops(4)
+	var spans []Span
+	for i := range maxRings + 10 {
+		spans = append(spans, newSpan())
+		hops.Record(HopRecord{Span: spans[i], Service: "made.up", Endpoint: fmt.Sprint(i), Stray: true})
+		hops.Record(HopRecord{Span: newSpan(), Service: "core.x", Endpoint: fmt.Sprint(i)})
+	}
+	if got := len(*hops.rings.Load()); got != maxRings-1 {
+		t.Errorf("strays beside more endpoints than there may be rings made %d rings, want %d", got, maxRings-1)
+	}
+	hops.Record(HopRecord{Span: newSpan(), Service: "core.x", Endpoint: "one more"})
+	if got := hops.Find(spans[len(spans)-1].TraceID()); len(got) != 1 {
+		t.Errorf("the newest stray is found %d times, want once", len(got))
+	}
+}
+
 func TestHopIsSmall(t *testing.T) {
 	if got := unsafe.Sizeof(hop{}); got > 64 {
 		t.Errorf("a remembered hop takes %d bytes, want at most 64", got)
