@@ -122,7 +122,7 @@ func (c *conn) putAll(ctx context.Context, records []record) error {
 	}
 	close(work)
 	group.Wait()
-	return context.Cause(ctx)
+	return engineError(context.Cause(ctx), "store the bindings")
 }
 
 func (c *conn) put(ctx context.Context, r record) error {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
-	"sync"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -20,17 +19,10 @@ const (
 	pendingBytes  = 16 << 20
 )
 
-// streams makes the two streams when they are first needed.
-type streams struct {
-	mu    sync.Mutex
-	ready bool
-}
-
-// openStreams makes sure that both streams exist.
+// openStreams makes sure that both streams exist. Several callers may do so at
+// once, each within its own time: it does no harm.
 func (c *conn) openStreams(ctx context.Context) error {
-	c.streams.mu.Lock()
-	defer c.streams.mu.Unlock()
-	if c.streams.ready {
+	if c.streams.Load() {
 		return nil
 	}
 	replicas := max(c.config.Replicas, 1)
@@ -56,7 +48,7 @@ func (c *conn) openStreams(ctx context.Context) error {
 			return err
 		}
 	}
-	c.streams.ready = true
+	c.streams.Store(true)
 	return nil
 }
 
@@ -92,7 +84,9 @@ func (c *conn) store(ctx context.Context, subject string, m *driver.Message) err
 		case err != nil:
 			return err
 		case isNobody(msg):
-			return fault.New(fault.Unavailable, driver.ReasonEngine, "the stream %s does not take messages", streamEvents)
+			c.streams.Store(false)
+			return fault.New(fault.Unavailable, driver.ReasonEngine,
+				"no stream takes messages to %s: JetStream is not ready, or its data was deleted; try again, which makes the stream anew", subject)
 		default:
 			return stored(msg)
 		}
@@ -126,18 +120,11 @@ func (c *conn) Subscribe(ctx context.Context, s driver.Subscription, h driver.Ev
 
 // listen opens an ephemeral subscription.
 func (c *conn) listen(ctx context.Context, topic string, h driver.EventHandler) (driver.Consumer, error) {
-	life, cancel := context.WithCancel(c.ctx)
-	s, err := c.subscribe(ctx, topicSubject(topic), "", func(msg *nats.Msg) {
+	return c.subscribe(ctx, topicSubject(topic), "", func(life context.Context, msg *nats.Msg) {
 		if e, ok := c.readEvent(msg.Subject, msg.Data); ok {
 			_ = h(life, e) // ephemeral events are not redelivered
 		}
 	})
-	if err != nil {
-		cancel()
-		return nil, err
-	}
-	s.cancel = cancel
-	return s, nil
 }
 
 func (c *conn) readEvent(subject string, payload []byte) (*driver.Event, bool) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -154,8 +155,9 @@ func (m *member) handle(msg jetstream.Msg) {
 func (m *member) call(e *driver.Event) error {
 	ctx, cancel := context.WithTimeout(m.life, m.s.AckWait)
 	defer cancel()
-	own := &driver.Event{Topic: e.Topic, Attempt: e.Attempt, Message: &driver.Message{Header: e.Message.Header.Clone(), Body: e.Message.Body}}
-	return m.h(ctx, own)
+	// The handler may do with its copy what it likes; the dead letter holds what was published.
+	own := &driver.Message{Header: e.Message.Header.Clone(), Body: slices.Clone(e.Message.Body)}
+	return m.h(ctx, &driver.Event{Topic: e.Topic, Attempt: e.Attempt, Message: own})
 }
 
 // delay before the next delivery: RetryDelay, doubled with every attempt.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -12,12 +13,16 @@ import (
 	"github.com/hansom-platform/hansom/fault"
 )
 
+// maxReason is how much of a handler's error a dead letter keeps, in bytes: with a
+// longer one the letter might be too large to be stored.
+const maxReason = 4 << 10
+
 // bury stores the event among the dead letters and then ends its deliveries.
 func (m *member) bury(msg jetstream.Msg, e *driver.Event, attempts int, reason string) {
 	dead := &driver.Message{Body: e.Message.Body, Header: append(driver.Header{
 		{Key: deadGroup, Value: m.s.Group},
 		{Key: deadTopic, Value: e.Topic},
-		{Key: deadReason, Value: reason},
+		{Key: deadReason, Value: strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "")},
 		{Key: deadAttempts, Value: strconv.Itoa(attempts)},
 		{Key: deadAt, Value: time.Now().UTC().Format(time.RFC3339Nano)},
 	}, e.Message.Header...)}

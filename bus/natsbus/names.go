@@ -35,8 +35,9 @@ func topicSubject(topic string) string { return prefixTopic + topic }
 
 func deadSubject(group string) string { return prefixDead + escape(group, false) }
 
+// consumerName is unambiguous: an escape never holds "=t".
 func consumerName(group, topic string) string {
-	return escape(group, false) + "_t_" + escape(topic, false)
+	return escape(group, false) + "=t=" + escape(topic, false)
 }
 
 func zonePrefix(z driver.Zone) string {

@@ -48,6 +48,7 @@ const (
 type conn struct {
 	config Config
 	nc     *nats.Conn
+	lines  lines
 	js     jetstream.JetStream
 	log    *slog.Logger
 	inbox  *inbox
@@ -55,7 +56,7 @@ type conn struct {
 
 	bindings jetstream.KeyValue
 	rewatch  chan struct{} // asks for a fresh watch of the bindings
-	streams  streams
+	streams  atomic.Bool   // both streams are known to exist
 
 	ctx    context.Context // ends when this side closes the connection
 	cancel context.CancelFunc
@@ -125,10 +126,11 @@ func (c *conn) connect(ctx context.Context) error {
 		nats.ErrorHandler(c.asyncError),
 		nats.NoCallbacksAfterClientClose(),
 	}
+	c.lines.dialer, c.lines.inProcess = c.config.dialer(timeout), c.config.InProcess
 	if c.config.InProcess != nil {
-		options = append(options, nats.InProcessServer(lineProvider{c.config.InProcess}))
+		options = append(options, nats.InProcessServer(&c.lines))
 	} else {
-		options = append(options, nats.SetCustomDialer(lineDialer{c.config.dialer(timeout)}))
+		options = append(options, nats.SetCustomDialer(&c.lines))
 	}
 	url := c.config.URL
 	if url == "" {
@@ -214,7 +216,7 @@ func (c *conn) Close(ctx context.Context) error {
 		_ = c.nc.FlushWithContext(ctx)
 	}
 	c.nc.Close()
-	c.inbox.failAll(fault.New(fault.Unavailable, driver.ReasonClosed, "this side closed its connection to the bus"))
+	c.inbox.failAll(errClosed())
 	within(ctx, c.tasks.Wait)
 	return nil
 }
@@ -258,8 +260,8 @@ func (c *conn) openConsumers() []driver.Consumer {
 
 // awaitConnection returns when the connection is back, within ctx and patience.
 func (c *conn) awaitConnection(ctx context.Context, cause error) error {
-	if c.nc.IsClosed() {
-		return fault.New(fault.Unavailable, driver.ReasonClosed, "the connection to the bus was closed by this side")
+	if c.nc.IsClosed() || c.ctx.Err() != nil {
+		return errClosed()
 	}
 	back := c.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	defer c.nc.RemoveStatusListener(back)
@@ -271,9 +273,10 @@ func (c *conn) awaitConnection(ctx context.Context, cause error) error {
 	select {
 	case <-back:
 		return nil
+	case <-c.ctx.Done():
+		return errClosed()
 	case <-timer.C:
 	case <-ctx.Done():
-	case <-c.ctx.Done():
 	}
 	return errDisconnected(cause)
 }
@@ -290,7 +293,7 @@ func (c *conn) engine(ctx context.Context, what string, op func(context.Context)
 			return engineError(err, what)
 		}
 		if err := c.awaitConnection(ctx, err); err != nil {
-			return errDisconnected(err)
+			return err
 		}
 	}
 }
@@ -314,6 +317,10 @@ func errExpired(ctx context.Context) error {
 		return nil
 	}
 	return errDisconnected(ctx.Err())
+}
+
+func errClosed() error {
+	return fault.New(fault.Unavailable, driver.ReasonClosed, "the connection to the bus was closed by this side: open another one")
 }
 
 func errDisconnected(cause error) error {

@@ -36,6 +36,7 @@ func (c *conn) Request(ctx context.Context, instance string, m *driver.Message) 
 			return reply, err
 		}
 		q.Tried = append(q.Tried, b.Instance)
+		m = withBudget(ctx, m)
 	}
 }
 
@@ -59,7 +60,7 @@ func (c *conn) ask(ctx context.Context, subject string, m *driver.Message) (*dri
 
 func (c *conn) exchange(ctx context.Context, subject string, m *driver.Message) (*nats.Msg, error) {
 	w, reply := c.inbox.open()
-	if err := c.send(subject, reply, m.Header, m.Body); err != nil {
+	if err := c.send(ctx, subject, reply, m); err != nil {
 		c.inbox.close(w, false)
 		return nil, err
 	}
@@ -88,7 +89,8 @@ func isNobody(msg *nats.Msg) bool {
 	return len(msg.Header) > 0 && len(msg.Data) == 0 && msg.Header.Get("Status") == "503"
 }
 
-// withBudget returns m with the budget that is left now, for a message that had to wait.
+// withBudget returns m with the budget that is left now, for a message that had to
+// wait or goes to the next candidate.
 func withBudget(ctx context.Context, m *driver.Message) *driver.Message {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -111,10 +113,14 @@ const keptBuffer = 16 << 10
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
 
-// send encodes and publishes one message. nats.go copies it before it returns.
-func (c *conn) send(subject, reply string, h driver.Header, body []byte) error {
+// send waits for room on the line, within ctx, and encodes and publishes one
+// message. nats.go copies it before it returns.
+func (c *conn) send(ctx context.Context, subject, reply string, m *driver.Message) error {
+	if err := c.lines.current.Load().awaitRoom(ctx); err != nil {
+		return fault.Wrap(err, fault.Unavailable, driver.ReasonDisconnected, "the bus took no messages in time; nothing was sent")
+	}
 	buf := buffers.Get().(*[]byte)
-	payload := appendMessage((*buf)[:0], h, body)
+	payload := appendMessage((*buf)[:0], m.Header, m.Body)
 	err := c.publish(subject, reply, payload)
 	if cap(payload) <= keptBuffer {
 		*buf = payload

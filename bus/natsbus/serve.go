@@ -12,7 +12,7 @@ import (
 
 // Serve implements driver.Bus.
 func (c *conn) Serve(ctx context.Context, instance string, h driver.Handler) (driver.Consumer, error) {
-	return c.subscribe(ctx, queueSubject(instance), queueGroup, func(msg *nats.Msg) {
+	return c.subscribe(ctx, queueSubject(instance), queueGroup, func(_ context.Context, msg *nats.Msg) {
 		d := &delivery{conn: c, reply: msg.Reply}
 		if err := parseMessage(msg.Data, &d.message); err != nil {
 			c.log.Warn("unreadable request dropped", "instance", instance, "error", err)
@@ -34,7 +34,7 @@ func (d *delivery) Reply(m *driver.Message) error {
 	if d.reply == "" {
 		return nil
 	}
-	err := d.conn.send(d.reply, "", m.Header, m.Body)
+	err := d.conn.send(d.conn.ctx, d.reply, "", m)
 	if isDisconnected(err) {
 		return errDisconnected(err)
 	}
@@ -50,17 +50,21 @@ type subscription struct {
 	once   sync.Once
 }
 
-func (c *conn) subscribe(ctx context.Context, subject, group string, h nats.MsgHandler) (*subscription, error) {
+// subscribe hands messages to h, with a context that ends with the subscription.
+func (c *conn) subscribe(ctx context.Context, subject, group string, h func(context.Context, *nats.Msg)) (*subscription, error) {
 	if c.nc.IsClosed() {
-		return nil, fault.New(fault.Unavailable, driver.ReasonClosed, "the connection to the bus was closed by this side")
+		return nil, errClosed()
 	}
-	sub, err := c.open(subject, group, h)
+	life, cancel := context.WithCancel(c.ctx)
+	sub, err := c.open(subject, group, func(msg *nats.Msg) { h(life, msg) })
 	if err != nil {
+		cancel()
 		return nil, engineError(err, "subscribe")
 	}
-	s := &subscription{conn: c, sub: sub, cancel: func() {}, closed: make(chan struct{})}
+	s := &subscription{conn: c, sub: sub, cancel: cancel, closed: make(chan struct{})}
 	sub.SetClosedHandler(func(string) { s.once.Do(func() { close(s.closed) }) })
 	if err := c.flush(ctx); err != nil {
+		cancel()
 		_ = sub.Unsubscribe()
 		return nil, err
 	}
