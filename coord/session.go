@@ -17,7 +17,7 @@ type Session struct {
 	driver driver.Session
 
 	mu       sync.Mutex
-	leftover map[string]struct{} // lock nodes to delete when the engine is back
+	leftover map[string]time.Time // lock nodes to delete when the engine is back, and since when
 }
 
 // NewSession opens a session. Its nodes disappear within about ttl after its
@@ -31,7 +31,7 @@ func (c *Coord) NewSession(ctx context.Context, ttl time.Duration) (*Session, er
 	if err != nil {
 		return nil, opError("new session", ttl.String(), err)
 	}
-	return &Session{coord: c, driver: s, leftover: make(map[string]struct{})}, nil
+	return &Session{coord: c, driver: s, leftover: make(map[string]time.Time)}, nil
 }
 
 // ID returns the session's id, which is unique and stands in Node.Session of its nodes.
@@ -123,14 +123,18 @@ func (s *Session) bind(ctx context.Context) (context.Context, context.CancelFunc
 	return ctx, sync.OnceFunc(func() { close(stopped); cancel(nil) })
 }
 
+// settled is how long after a write whose fate is unknown it is looked for: on its
+// way to the engine it may be overtaken by those who look.
+const settled = 10 * time.Second
+
 // discard deletes a node whose fate is unknown or whose deletion failed. It keeps
-// trying for as long as the session lives: a forgotten lock node would block its
-// lock until then.
+// trying until the engine deleted the node, or has not had it for settled, or the
+// session is over: a forgotten lock node would block its lock until then.
 func (s *Session) discard(path string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	running := len(s.leftover) > 0
-	s.leftover[path] = struct{}{}
+	s.leftover[path] = time.Now()
 	if !running {
 		go s.sweep()
 	}
@@ -173,9 +177,10 @@ func (s *Session) sweepOne(path string) {
 	ctx, unbind := s.bind(ctx)
 	defer unbind()
 	err := s.driver.Delete(ctx, path)
-	if err == nil || fault.Is(err, fault.NotFound) || fault.Is(err, fault.Conflict) {
-		s.mu.Lock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil || fault.Is(err, fault.Conflict) ||
+		fault.Is(err, fault.NotFound) && time.Since(s.leftover[path]) > settled {
 		delete(s.leftover, path)
-		s.mu.Unlock()
 	}
 }

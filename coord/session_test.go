@@ -17,6 +17,7 @@ type vagueSession struct {
 
 	mu     sync.Mutex
 	mended bool
+	delay  time.Duration // until a write is applied
 	nodes  map[string]bool
 	tries  int
 }
@@ -29,9 +30,11 @@ func (s *vagueSession) ID() string            { return "vague" }
 func (s *vagueSession) Done() <-chan struct{} { return s.done }
 
 func (s *vagueSession) Create(_ context.Context, path string, _ []byte) (Node, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.nodes[path] = true
+	time.AfterFunc(s.delay, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.nodes[path] = true
+	})
 	return Node{}, errVague
 }
 
@@ -45,6 +48,9 @@ func (s *vagueSession) Delete(_ context.Context, path string) error {
 	s.tries++
 	if !s.mended {
 		return errVague
+	}
+	if !s.nodes[path] {
+		return fault.New(fault.NotFound, "test", "no such node")
 	}
 	delete(s.nodes, path)
 	return nil
@@ -60,7 +66,7 @@ func (s *vagueSession) state() (nodes, tries int) {
 
 func newVagueSession() (*Session, *vagueSession) {
 	v := &vagueSession{done: make(chan struct{}), nodes: make(map[string]bool)}
-	return &Session{coord: New(nil), driver: v, leftover: make(map[string]struct{})}, v
+	return &Session{coord: New(nil), driver: v, leftover: make(map[string]time.Time)}, v
 }
 
 // A contender that may have been created would block its lock for as long as the
@@ -83,6 +89,27 @@ func TestContenderOfUnknownFateIsDeletedOnceTheEngineAnswers(t *testing.T) {
 		<-time.After(2 * time.Second)
 		if nodes, _ := v.state(); nodes != 0 {
 			t.Errorf("%d nodes are left after the engine answered again, want 0", nodes)
+		}
+	})
+}
+
+// What was sent before may be applied after the first look for it.
+func TestContenderThatIsCreatedLateIsDeletedToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, v := newVagueSession()
+		v.mended, v.delay = true, 3*time.Second
+		if _, err := s.coord.Lock(t.Context(), s, "l"); !fault.Is(err, fault.Unavailable) {
+			t.Fatalf("Lock = %v, want UNAVAILABLE", err)
+		}
+		<-time.After(v.delay + 2*time.Second)
+		if nodes, tries := v.state(); nodes != 0 || tries < 2 {
+			t.Errorf("%d nodes are left 2s after the late write, after %d deletions; want 0", nodes, tries)
+		}
+		<-time.After(settled)
+		_, before := v.state()
+		<-time.After(time.Minute)
+		if _, after := v.state(); after != before {
+			t.Errorf("%d deletions were tried for a node that was deleted, want 0", after-before)
 		}
 	})
 }

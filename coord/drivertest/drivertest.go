@@ -87,6 +87,7 @@ func RunConformanceTests(t *testing.T, newHarness NewHarness) {
 
 		{"EphemeralNodes", testEphemeralNodes},
 		{"SetTakesOver", testSetTakesOver},
+		{"NodeIsNeverAbsentWhileTakenOver", testNeverAbsentWhileTakenOver},
 		{"SessionCloseRemovesNodes", testSessionCloseRemovesNodes},
 		{"CoordCloseRemovesNodes", testCoordCloseRemovesNodes},
 		{"AbandonedSessionExpires", testAbandonedSessionExpires},

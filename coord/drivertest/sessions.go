@@ -1,6 +1,9 @@
 package drivertest
 
 import (
+	"context"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hansom-platform/hansom/coord"
@@ -76,6 +79,40 @@ func testSetTakesOver(e *env) {
 	if !e.absent(c, "/e") {
 		e.Error("/e exists after its last owner closed")
 	}
+}
+
+// testNeverAbsentWhileTakenOver hands a node from session to session, each of which ends
+// once the next has the node, before the eyes of readers.
+func testNeverAbsentWhileTakenOver(e *env) {
+	c, other := e.connect(), e.connect()
+	owner := e.session(c, longTTL)
+	e.create(owner, "/e", "")
+	ctx, stop := context.WithCancel(e.ctx)
+	var readers sync.WaitGroup
+	var reads atomic.Int64
+	for range 4 {
+		readers.Go(func() {
+			for ctx.Err() == nil {
+				if _, err := other.Get(ctx, "/e"); err != nil && ctx.Err() == nil {
+					e.Errorf("Get while the node passes from one session to another: %v, want the node", err)
+				}
+				reads.Add(1)
+			}
+		})
+	}
+	for range 50 {
+		heir := e.session(c, longTTL)
+		if _, err := heir.Set(e.ctx, "/e", nil); err != nil {
+			e.Errorf("Set: %v", err)
+		}
+		if err := owner.Close(e.ctx); err != nil {
+			e.Errorf("Close: %v", err)
+		}
+		owner = heir
+	}
+	e.await("the readers have read", patience, func() bool { return reads.Load() > 100 })
+	stop()
+	readers.Wait()
 }
 
 func testSessionCloseRemovesNodes(e *env) {

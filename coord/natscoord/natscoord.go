@@ -23,6 +23,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"math"
+	mathrand "math/rand/v2"
 	"net/url"
 	"strconv"
 	"strings"
@@ -36,8 +37,16 @@ import (
 	"github.com/hansom-platform/hansom/fault"
 )
 
-// requestTimeout bounds calls whose context has no deadline.
-const requestTimeout = 5 * time.Second
+const (
+	// requestTimeout bounds calls whose context has no deadline.
+	requestTimeout = 5 * time.Second
+	// pingInterval bounds, with the two pings that may stay unanswered, how long a
+	// server that vanished without a word counts as connected. Sessions that are lost
+	// meanwhile could have been kept through another server.
+	pingInterval = 2 * time.Second
+	// writeTimeout is how long one write to a server that does not read may take.
+	writeTimeout = 2 * time.Second
+)
 
 // Option configures New and Open.
 type Option interface{ apply(*options) }
@@ -117,8 +126,11 @@ func Open(ctx context.Context, rawURL string) (*Coord, error) {
 	nc, err := nats.Connect(servers,
 		nats.Name("hansom coord"),
 		nats.MaxReconnects(-1),
+		nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectBufSize(-1),
-		nats.CustomReconnectDelay(reconnectDelay))
+		nats.CustomReconnectDelay(reconnectDelay),
+		nats.PingInterval(pingInterval),
+		nats.FlusherTimeout(writeTimeout))
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Unavailable, "coord.nats.connect",
 			"cannot connect to NATS at %s; is the server running there, and are user and password right?", redact(servers))
@@ -132,9 +144,11 @@ func Open(ctx context.Context, rawURL string) (*Coord, error) {
 	return c, nil
 }
 
-// reconnectDelay grows from 20 ms to 1 s: quick enough for the shortest session.
+// reconnectDelay grows to 1 s, quick enough for the shortest session, give or take
+// a half, so that not all clients of a restarted server come at once.
 func reconnectDelay(attempts int) time.Duration {
-	return min(20*time.Millisecond<<min(attempts, 6), time.Second)
+	d := min(20*time.Millisecond<<min(attempts, 6), time.Second)
+	return d/2 + mathrand.N(d)
 }
 
 func (o options) check() error {

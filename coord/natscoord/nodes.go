@@ -57,11 +57,19 @@ func (c *Coord) last(ctx context.Context, subject string) (record, error) {
 // lastNode reads the node at path; live is false also if its session is over.
 func (c *Coord) lastNode(ctx context.Context, path string) (record, error) {
 	r, err := c.last(ctx, c.names.node(path))
-	if err != nil || !r.live || r.session == "" {
-		return r, err
+	for err == nil && r.live && r.session != "" {
+		owner, err := c.last(ctx, c.names.session(r.session))
+		if err != nil || owner.live {
+			return r, err
+		}
+		// Somebody may have taken the node over before its session ended.
+		again, err := c.last(ctx, c.names.node(path))
+		if err != nil || again.seq == r.seq {
+			r.live = false
+			return r, err
+		}
+		r = again
 	}
-	owner, err := c.last(ctx, c.names.session(r.session))
-	r.live = owner.live
 	return r, err
 }
 
