@@ -41,6 +41,10 @@ type Bus interface {
 	// Serve opens the queue named instance, which is exclusive to this connection
 	// and goes away with it, and hands every message to h. It returns once the
 	// queue is open. Serve never binds the queue.
+	//
+	// Where a message may have waited for long before it is handed over, in the
+	// engine or because this process was stopped, the driver takes that off its
+	// HeaderBudget: package bus counts the budget from the moment h is called.
 	Serve(ctx context.Context, instance string, h Handler) (Consumer, error)
 
 	// Publish hands m to every subscription of topic. It returns nil once the

@@ -165,7 +165,7 @@ func testRestartKeepsGroups(w *world) {
 	w.await("the ephemeral subscription is back", func() bool {
 		w.publish(publisher, s.Topic, "ping")
 		all := ephemeral.all()
-		return all[len(all)-1] == "ping"
+		return len(all) > 0 && all[len(all)-1] == "ping"
 	})
 }
 

@@ -2,6 +2,7 @@ package natsbus
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"runtime"
 	"sync"
@@ -63,7 +64,8 @@ func (l *line) awaitRoom(ctx context.Context) error {
 	}
 }
 
-// Write implements net.Conn. It keeps a copy of p and does not block.
+// Write implements net.Conn. It keeps a copy of p and does not block. Where it
+// fails, with ErrDisconnected in the chain, nothing of p was sent.
 func (l *line) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -139,7 +141,7 @@ func (l *line) end(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err == nil {
-		l.err = err
+		l.err = fmt.Errorf("%w: %w", nats.ErrDisconnected, err)
 	}
 	l.changed.Signal()
 	l.makeRoom()
