@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"unicode/utf8"
 )
 
 const (
@@ -14,8 +15,9 @@ const (
 	firstBody = 32 << 10 // room made on a client's mere word
 )
 
-// checkSize refuses a request line or header beyond the limits.
-func checkSize(r *http.Request) error {
+// checkHead refuses a request line or header that is beyond the limits or cannot be
+// carried.
+func checkHead(r *http.Request) error {
 	if n := len(r.RequestURI); n > maxTarget {
 		return refuse(http.StatusRequestURITooLong, "gateway.uri_too_long", "the path and query have %d bytes, the limit is %d", n, maxTarget)
 	}
@@ -28,10 +30,14 @@ func checkSize(r *http.Request) error {
 	if n > maxHeader {
 		return refuse(http.StatusRequestHeaderFieldsTooLarge, "gateway.header_too_large", "the header has %d bytes, the limit is %d", n, maxHeader)
 	}
+	if !utf8.ValidString(r.URL.RawQuery) {
+		return refuse(http.StatusBadRequest, "gateway.bad_query", "the query holds bytes that are no UTF-8: escape them with %%")
+	}
 	return nil
 }
 
 // body reads a request's body. One that says that it is too large is not read.
+// Requests whose bodies arrive slowly keep out others with a body, and nobody else.
 func (g *Gateway) body(v *visit) ([]byte, error) {
 	limit := int64(g.config.BodyLimit)
 	size := v.r.ContentLength
@@ -41,6 +47,10 @@ func (g *Gateway) body(v *visit) ([]byte, error) {
 	case size > limit:
 		v.w.Header().Set("Connection", "close")
 		return nil, refuse(http.StatusRequestEntityTooLarge, "gateway.body_too_large", "the body has %d bytes, the limit is %d", size, limit)
+	}
+	defer g.receiving.Add(-1)
+	if g.receiving.Add(1) > int64(g.config.Concurrency) {
+		return nil, g.shed("receiving")
 	}
 	var b bytes.Buffer
 	b.Grow(int(min(max(size, 0), firstBody)) + bytes.MinRead)

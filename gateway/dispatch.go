@@ -13,24 +13,35 @@ import (
 
 // dispatch answers a visit or says why not.
 func (g *Gateway) dispatch(v *visit) error {
-	if err := checkSize(v.r); err != nil {
+	if err := checkHead(v.r); err != nil {
 		return err
 	}
 	if page := g.page(v.r.URL.Path); page != nil {
 		return g.show(v, page)
 	}
-	busy := g.busy.Add(1)
-	defer g.busy.Add(-1)
-	g.load.Inflight(1)
-	defer g.load.Inflight(-1)
-	if busy > int64(g.config.Concurrency) {
-		g.load.Shed()
-		return fault.New(fault.Unavailable, "gateway.shed", "the gateway is handling %d requests, as many as it may; try again soon", g.config.Concurrency)
-	}
 	if v.r.URL.Path == endpointRPC {
 		return g.rpc(v)
 	}
 	return g.forward(v)
+}
+
+// admit counts a request, whose body has arrived, among those being handled, unless
+// they are as many as may be. What it takes ends with leave.
+func (g *Gateway) admit() (leave func(), err error) {
+	if g.busy.Add(1) > int64(g.config.Concurrency) {
+		g.busy.Add(-1)
+		return nil, g.shed("handling")
+	}
+	g.load.Inflight(1)
+	return func() {
+		g.busy.Add(-1)
+		g.load.Inflight(-1)
+	}, nil
+}
+
+func (g *Gateway) shed(doing string) error {
+	g.load.Shed()
+	return fault.New(fault.Unavailable, reasonShed, "the gateway is %s %d requests, as many as it may; try again soon", doing, g.config.Concurrency)
 }
 
 // forward sends a request to the service that its path names, and the answer back.
@@ -48,6 +59,11 @@ func (g *Gateway) forward(v *visit) error {
 	if err != nil {
 		return err
 	}
+	leave, err := g.admit()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	ctx, cancel, err := g.carry(v)
 	if err != nil {
 		return err
@@ -57,9 +73,7 @@ func (g *Gateway) forward(v *visit) error {
 		Method: v.r.Method, Path: path, Query: v.r.URL.RawQuery, Host: v.r.Host, RemoteAddr: v.r.RemoteAddr,
 		Header: incoming(v.r.Header), Body: body, RequestId: v.id,
 	}, g.repeatable(idempotent)...)
-	if isRouted(err) {
-		v.endpoint = to.template
-	}
+	v.endpoint = g.label(to, err)
 	if err != nil {
 		return forwardError(err, to)
 	}
@@ -76,15 +90,19 @@ func (g *Gateway) repeatable(idempotent bool) []platform.EndpointOption {
 	return []platform.EndpointOption{platform.Idempotent(), platform.SLA(0, g.config.Budget/4)}
 }
 
-// isRouted reports whether a call got so far that its path is known to be one. The
-// paths that lead somewhere are bounded in number, those that clients ask for are not.
-func isRouted(err error) bool {
-	if err == nil {
-		return true
-	}
+// label returns what to count a request as: its path's template, once a service has
+// answered there. Paths that lead somewhere are bounded in number, those that
+// clients ask for are not.
+func (g *Gateway) label(to destination, err error) string {
 	f := fault.From(err)
-	return f.Reason != reasonUnknownService && f.Reason != reasonNoEndpoint &&
-		(f.Code != fault.Unavailable || f.Origin == fault.Peer)
+	if err == nil || f.Origin == fault.Peer && f.Reason != reasonNoEndpoint {
+		g.templates.LoadOrStore(to.template, nil)
+		return to.template
+	}
+	if _, known := g.templates.Load(to.template); known {
+		return to.template
+	}
+	return endpointUnrouted
 }
 
 // forwardError keeps a service's list of endpoints from the world.

@@ -66,6 +66,9 @@ func TestWhatCannotBeForwarded(t *testing.T) {
 		{"GET", "/v1/customer/heartbeat", 404, fault.NotFound, "gateway.no_path", "nothing is here"},
 		{"GET", "/v1/customer", 404, fault.NotFound, "gateway.no_path", "nothing is here"},
 		{"GET", "/elsewhere", 404, fault.NotFound, "gateway.no_path", "nothing is here"},
+		{"GET", "/v1/customer/words", 404, fault.NotFound, "gateway.no_endpoint", "no endpoint words"},
+		{"GET", "/v1/customer/see?q=\xff", 400, fault.BadRequest, "gateway.bad_query", "UTF-8"},
+		{"OPTIONS", "*", 404, fault.NotFound, "gateway.no_path", "nothing is here"},
 		{"TRACE", "/v1/customer/see", 405, fault.BadRequest, "gateway.method", "TRACE"},
 		{"BREW", "/v1/customer/see", 405, fault.BadRequest, "gateway.method", "BREW"},
 		{"GET", "/v1/customer/closed", 403, fault.Forbidden, "platform.forbidden.role", "may not call"},
@@ -257,6 +260,23 @@ func TestHopsBeginAtTheGateway(t *testing.T) {
 }
 
 func TestTooManyAtOnceAreShed(t *testing.T) {
+	w := newWorld(t)
+	g := w.city(func(c *Config) { c.Concurrency = 1 })
+	var wg sync.WaitGroup
+	wg.Go(func() { do(g, request(http.MethodGet, "/v1/customer/held", "")) })
+	<-w.held
+	for _, r := range []*http.Request{request(http.MethodGet, "/v1/customer/see", ""), rpcJSON(sayHello)} {
+		wantProblem(t, do(g, r), http.StatusServiceUnavailable, fault.Unavailable, "gateway.shed", "handling 1 requests")
+	}
+	if status := do(g, request(http.MethodGet, "/status", "")).status; status != http.StatusOK {
+		t.Errorf("/status of a full gateway: %d, want 200", status)
+	}
+	close(w.release)
+	wg.Wait()
+	see(t, g, request(http.MethodGet, "/v1/customer/see", ""))
+}
+
+func TestSlowBodiesKeepOutOnlyBodies(t *testing.T) {
 	g := newWorld(t).city(func(c *Config) { c.Concurrency = 1 })
 	release := make(chan struct{})
 	held := request(http.MethodPost, "/v1/customer/see", "x")
@@ -265,14 +285,12 @@ func TestTooManyAtOnceAreShed(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() { do(g, held) })
 	<-reading
-	response := do(g, request(http.MethodGet, "/v1/customer/see", ""))
-	wantProblem(t, response, http.StatusServiceUnavailable, fault.Unavailable, "gateway.shed", "1 requests")
-	if status := do(g, request(http.MethodGet, "/status", "")).status; status != http.StatusOK {
-		t.Errorf("/status of a full gateway: %d, want 200", status)
-	}
+	response := do(g, request(http.MethodPost, "/v1/customer/see", "x"))
+	wantProblem(t, response, http.StatusServiceUnavailable, fault.Unavailable, "gateway.shed", "receiving 1 requests")
+	see(t, g, request(http.MethodGet, "/v1/customer/see", ""))
 	close(release)
 	wg.Wait()
-	see(t, g, request(http.MethodGet, "/v1/customer/see", ""))
+	see(t, g, request(http.MethodPost, "/v1/customer/see", "x"))
 }
 
 // blocked is a body that arrives when it is released.
@@ -345,6 +363,20 @@ func TestClientThatLeavesIsNoFailureOfOurs(t *testing.T) {
 		t.Errorf("hops %v, want the first one to say gateway.client_gone", hops)
 	}
 	close(w.release)
+}
+
+// TestFailuresOfAKnownPathCarryItsName: an operator must see which endpoint is away.
+func TestFailuresOfAKnownPathCarryItsName(t *testing.T) {
+	g := newWorld(t).city()
+	to := destination{"api.v1.customer", "see", "/v1/customer/see"}
+	away := fault.New(fault.NoRoute, "bus.no_route.gone", "gone")
+	if got := g.label(to, away); got != endpointUnrouted {
+		t.Errorf("the failure of a path that has not answered yet is counted as %s, want %s", got, endpointUnrouted)
+	}
+	see(t, g, request(http.MethodGet, "/v1/customer/see", ""))
+	if got := g.label(to, away); got != to.template {
+		t.Errorf("the failure of a path that has answered is counted as %s, want %s", got, to.template)
+	}
 }
 
 var served = regexp.MustCompile(`hansom_requests_total{code="[A-Z_]+",endpoint="([^"]+)",service="api.gateway",side="server"}`)

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,7 +45,7 @@ type Config struct {
 	Salt        []byte        // of cohorts, secret and the same for all gateways of an environment; at least 16 bytes, required
 	Budget      time.Duration // for a request, from when its body was read (5 s)
 	BodyLimit   int           // in bytes; 960 KiB at most (960 KiB)
-	Concurrency int           // requests at once; what comes beyond is refused at once (1,000)
+	Concurrency int           // requests handled at once, and as many whose bodies are arriving; what comes beyond is refused at once (1,000)
 	Settle      time.Duration // goes on accepting for so long after /status turned 503, for load balancers that look only now and then (0)
 	Drain       time.Duration // limit for finishing what is under way after that (the budget)
 	Read        time.Duration // limit for reading a request, header and body (15 s)
@@ -60,7 +61,10 @@ type Gateway struct {
 	server   *http.Server
 	load     *telemetry.Metrics // of all endpoints together
 
-	busy     atomic.Int64
+	receiving atomic.Int64 // requests whose bodies are arriving
+	busy      atomic.Int64 // requests being handled
+	templates sync.Map     // paths where a service has answered
+
 	draining atomic.Bool
 	address  atomic.Pointer[string]
 	ready    chan struct{}

@@ -205,6 +205,9 @@ func (w *world) customer(opts ...platform.Option) *platform.Service {
 		h.Add("Set-Cookie", "b=2")
 	})
 	s.HandleHTTP("closed", http.NotFoundHandler())
+	text := func() proto.Message { return new(wrapperspb.StringValue) }
+	s.Handle(&rpc.Endpoint{Service: s.Name(), Name: "words", Roles: []string{platform.RoleAnyone}, NewRequest: text, NewResponse: text},
+		func(_ context.Context, m proto.Message) (proto.Message, error) { return m, nil })
 	return s
 }
 

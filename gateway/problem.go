@@ -30,6 +30,7 @@ func refuse(status int, reason, message string, args ...any) error {
 const (
 	reasonUnknownService = "bus.no_route.unknown_service"
 	reasonNoEndpoint     = "platform.no_endpoint"
+	reasonShed           = "gateway.shed"
 )
 
 // problemOf returns the body of a failure. A service that nobody has ever heard of

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/hansom-platform/hansom/platform"
+	"github.com/hansom-platform/hansom/proto/rpc"
 )
 
 // destination is where the path of a request leads.
@@ -18,7 +18,8 @@ type destination struct {
 const maxName = 64
 
 // parsePath reads /v<N>/<who>/<endpoint>[/...] from a path as it was sent, escapes
-// and all. Names are never escaped. Paths with "." or ".." lead nowhere: whoever
+// and all. Names are never escaped. What every instance tells the platform is not
+// for the world. Paths with "." or ".." lead nowhere: whoever
 // looks at them next might resolve them to another endpoint.
 func parsePath(path string) (destination, bool) {
 	version, rest, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/")
@@ -30,7 +31,7 @@ func parsePath(path string) (destination, bool) {
 		return destination{}, false
 	}
 	endpoint, rest, _ := strings.Cut(rest, "/")
-	if !isName(endpoint) || isBuiltin(endpoint) || hasDots(rest) {
+	if !isName(endpoint) || rpc.IsBuiltin(endpoint) || hasDots(rest) {
 		return destination{}, false
 	}
 	return destination{
@@ -60,15 +61,6 @@ func isName(s string) bool {
 		}
 	}
 	return s != "" && len(s) <= maxName
-}
-
-// isBuiltin keeps the world out of what every instance tells the platform.
-func isBuiltin(endpoint string) bool {
-	switch endpoint {
-	case platform.EndpointHealth, platform.EndpointStats, platform.EndpointSchema, platform.EndpointHops, platform.EndpointHeartbeat:
-		return true
-	}
-	return false
 }
 
 func hasDots(rest string) bool {

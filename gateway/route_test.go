@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/hansom-platform/hansom/proto/rpc"
 )
 
 func TestParsePath(t *testing.T) {
@@ -56,7 +58,7 @@ func FuzzParsePath(f *testing.F) {
 		if !ok {
 			return
 		}
-		if !service.MatchString(to.service) || !isName(to.endpoint) || isBuiltin(to.endpoint) {
+		if !service.MatchString(to.service) || !isName(to.endpoint) || rpc.IsBuiltin(to.endpoint) {
 			t.Errorf("parsePath(%q) = %+v: a bad name", path, to)
 		}
 		if rest, found := strings.CutPrefix(path, to.template); !found || rest != "" && rest[0] != '/' {

@@ -48,6 +48,11 @@ func (g *Gateway) rpc(v *visit) error {
 }
 
 func (g *Gateway) call(v *visit, target platform.Target, request []byte) error {
+	leave, err := g.admit()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	ctx, cancel, err := g.carry(v)
 	if err != nil {
 		return err
@@ -104,9 +109,9 @@ func jsonError(err error) string {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return "it ends too early"
 	case errors.As(err, &wrong) && wrong.Field != "":
-		return wrong.Field + " is a " + wrong.Value
+		return wrong.Field + " is of the type " + wrong.Value
 	case errors.As(err, &wrong):
-		return "it is a " + wrong.Value
+		return "it is of the type " + wrong.Value
 	}
 	return err.Error()
 }
@@ -119,9 +124,15 @@ func readProtobuf(body []byte) (platform.Target, []byte, error) {
 	return target(call.GetService(), call.GetEndpoint(), typeProtobuf, call.GetRequest())
 }
 
+// maxRPCName bounds what is repeated in answers, logs and hops.
+const maxRPCName = 256
+
 func target(service, endpoint, contentType string, request []byte) (platform.Target, []byte, error) {
 	if service == "" || endpoint == "" {
 		return platform.Target{}, nil, badCall("a call names a service and an endpoint; this one names %q and %q", service, endpoint)
+	}
+	if len(service) > maxRPCName || len(endpoint) > maxRPCName {
+		return platform.Target{}, nil, badCall("the names of services and endpoints have at most %d bytes", maxRPCName)
 	}
 	return platform.Target{Service: service, Endpoint: endpoint, ContentType: contentType}, request, nil
 }

@@ -34,6 +34,8 @@ func (g *Gateway) newServer() *http.Server {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    2 * maxHeader, // what is between gets a problem that says so
 		ErrorLog:          serverLog(g.log),
+
+		DisableGeneralOptionsHandler: true, // "OPTIONS *" is answered as all else is
 	}
 }
 

@@ -159,8 +159,8 @@ func (g *Gateway) logFailure(v *visit, f *fault.Error, took time.Duration) {
 	if v.status >= http.StatusInternalServerError {
 		level = slog.LevelWarn
 	}
-	if v.r.Context().Err() != nil {
-		level = slog.LevelDebug // the client has gone: nothing of ours is wrong
+	if v.r.Context().Err() != nil || f.Reason == reasonShed {
+		level = slog.LevelDebug // the client has gone: nothing of ours is wrong; or a flood, which metrics count
 	}
 	if !g.log.Enabled(v.r.Context(), level) {
 		return
