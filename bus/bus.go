@@ -44,8 +44,9 @@ func (b *Bus) Request(ctx context.Context, m *Message) (*Message, error) {
 
 // RequestTo sends m to one named instance, whatever the bindings.
 func (b *Bus) RequestTo(ctx context.Context, instance string, m *Message) (*Message, error) {
-	if instance == "" {
-		return nil, fault.New(fault.BadRequest, "bus.no_instance", "a direct request needs the id of an instance")
+	if instance == "" || len(instance) > driver.MaxName {
+		return nil, fault.New(fault.BadRequest, "bus.no_instance",
+			"a direct request needs the id of an instance, of %d bytes at most", driver.MaxName)
 	}
 	return b.request(ctx, instance, m)
 }

@@ -30,6 +30,9 @@ func (b *Bus) Subscribe(ctx context.Context, s Subscription, h EventHandler) (*S
 	if err := checkTopic(s.Topic, true); err != nil {
 		return nil, err
 	}
+	if len(s.Group) > driver.MaxName {
+		return nil, fault.New(fault.BadRequest, "bus.bad_group", "group %.20q… has %d bytes, the bus takes %d at most", s.Group, len(s.Group), driver.MaxName)
+	}
 	c, err := b.driver.Subscribe(ctx, s, h)
 	if err != nil {
 		return nil, err
@@ -49,6 +52,9 @@ func (b *Bus) DeadLetters(ctx context.Context, group string, limit int) ([]DeadL
 }
 
 func checkTopic(topic string, wildcard bool) error {
+	if len(topic) > driver.MaxName {
+		return fault.New(fault.BadRequest, "bus.bad_topic", "topic %.20q… has %d bytes, the bus takes %d at most", topic, len(topic), driver.MaxName)
+	}
 	segments := strings.Split(topic, ".")
 	for i, s := range segments {
 		last := i == len(segments)-1

@@ -9,14 +9,17 @@ const MaxBody = 1 << 20
 // MaxHeader is the largest sum of all keys and values that a header may have, in bytes.
 const MaxHeader = 32 << 10
 
+// MaxName is the longest name of a topic, an instance, a service or a group, in bytes.
+const MaxName = 512
+
 // A Field is one metadata header of a message. A key is 1 to 128 printable ASCII
 // characters without space or colon. A value is UTF-8 text of any characters,
 // and may be empty. Neither is changed on the way.
 type Field struct{ Key, Value string }
 
 // Header is a message's metadata: few fields, each key at most once, compared
-// byte by byte, in no order that counts. A slice, because a message has about eight of them and a map
-// would cost more than the rest of a call.
+// byte by byte, in no order that counts. A slice, because a message has about
+// eight of them and a map would cost more than the rest of a call.
 type Header []Field
 
 // Get returns the value of key, or "".

@@ -3,11 +3,13 @@ package drivertest
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hansom-platform/hansom/bus"
+	"github.com/hansom-platform/hansom/bus/driver"
 	"github.com/hansom-platform/hansom/fault"
 )
 
@@ -104,7 +106,12 @@ func wantList(w *world, what string, got []string, want ...string) {
 
 func testBadTopics(w *world) {
 	b := w.open("a")
-	for _, topic := range []string{"", ".", "a.", ".a", "a..b", "a b", "a.*", "a.>", "a.\n"} {
+	longest := strings.Repeat("a", driver.MaxName)
+	var got journal
+	w.subscribe(b, bus.Subscription{Topic: longest}, got.note)
+	w.publish(b, longest, "x")
+	w.await("an event of the longest topic arrives", func() bool { return len(got.all()) == 1 })
+	for _, topic := range []string{"", ".", "a.", ".a", "a..b", "a b", "a.*", "a.>", "a.\n", strings.Repeat("a", driver.MaxName+1)} {
 		w.wantFault(b.Publish(w.ctx, topic, &bus.Message{}), fault.BadRequest, "bus.bad_topic")
 	}
 	for _, topic := range []string{"", "*", ">", "a.*.b", "*.a", "a.>.b"} {

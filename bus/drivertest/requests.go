@@ -70,6 +70,10 @@ func testDirectAbsent(w *world) {
 	if took := time.Since(start); took > w.limits.AtOnce {
 		w.Fatalf("took %v; want at most %v", took, w.limits.AtOnce)
 	}
+	_, err = b.RequestTo(w.ctx, strings.Repeat("🚕", driver.MaxName/4), request("any"))
+	w.wantFault(err, fault.NoRoute, "")
+	_, err = b.RequestTo(w.ctx, strings.Repeat("n", driver.MaxName+1), request("any"))
+	w.wantFault(err, fault.BadRequest, "bus.no_instance")
 }
 
 func testExactlyOne(w *world) {

@@ -71,8 +71,9 @@ func (c *conn) Apply(ctx context.Context, z driver.Zone, bindings []driver.Bindi
 func group(z driver.Zone, bindings []driver.Binding) (map[string]record, error) {
 	all := map[string]record{}
 	for _, b := range bindings {
-		if b.Service == "" || b.Instance == "" {
-			return nil, fault.New(fault.BadRequest, driver.ReasonBadBinding, "binding of service %q to instance %q: both must be named", b.Service, b.Instance)
+		if b.Service == "" || b.Instance == "" || len(b.Service) > driver.MaxName || len(b.Instance) > driver.MaxName {
+			return nil, fault.New(fault.BadRequest, driver.ReasonBadBinding,
+				"binding of service %.40q to instance %.40q: both must be named, in %d bytes at most", b.Service, b.Instance, driver.MaxName)
 		}
 		if b.Region != z.Region || b.Zone != z.Zone {
 			return nil, fault.New(fault.BadRequest, driver.ReasonBadBinding, "binding of %s is in %s/%s and cannot be applied to %s", b.Instance, b.Region, b.Zone, z)

@@ -3,7 +3,6 @@ package natsbus
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -28,48 +27,52 @@ const (
 // group's consumer for one event at a time, so that nothing is held back by a
 // member that is busy or dies.
 type member struct {
-	conn     *conn
-	s        driver.Subscription
-	h        driver.EventHandler
-	consumer jetstream.Consumer
-	life     context.Context // of handlers
-	cancel   context.CancelFunc
-	intake   context.Context // ends when no more events are taken
-	stop     context.CancelFunc
-	workers  sync.WaitGroup
+	conn    *conn
+	s       driver.Subscription
+	h       driver.EventHandler
+	life    context.Context // of handlers
+	cancel  context.CancelFunc
+	intake  context.Context // ends when no more events are taken
+	stop    context.CancelFunc
+	workers sync.WaitGroup
 }
 
 // join makes this connection a member of the group, which begins with its first.
 func (c *conn) join(ctx context.Context, s driver.Subscription, h driver.EventHandler) (driver.Consumer, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	if err := c.openStreams(ctx); err != nil {
-		return nil, err
-	}
 	m := &member{conn: c, s: withDefaults(s), h: h}
-	if err := c.engine(ctx, "join the group "+s.Group, m.openConsumer); err != nil {
+	consumer, err := m.openConsumer(ctx)
+	if err != nil {
 		return nil, err
 	}
 	m.life, m.cancel = context.WithCancel(c.ctx)
 	m.intake, m.stop = context.WithCancel(m.life)
 	for range m.s.Concurrency {
-		m.workers.Go(m.work)
+		m.workers.Go(func() { m.work(consumer) })
 	}
 	c.track(m)
 	return m, nil
 }
 
-func (m *member) openConsumer(ctx context.Context) (err error) {
-	m.consumer, err = m.conn.js.CreateOrUpdateConsumer(ctx, streamEvents, jetstream.ConsumerConfig{
-		Durable:       consumerName(m.s.Group, m.s.Topic),
-		Description:   "group " + m.s.Group,
-		FilterSubject: topicSubject(m.s.Topic),
-		DeliverPolicy: jetstream.DeliverNewPolicy,
-		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       m.s.AckWait,
-		MaxDeliver:    -1, // counted by members, who know the reason
+// openConsumer makes the group's consumer, or finds it.
+func (m *member) openConsumer(ctx context.Context) (consumer jetstream.Consumer, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if err := m.conn.openStreams(ctx); err != nil {
+		return nil, err
+	}
+	err = m.conn.engine(ctx, "join the group "+m.s.Group, func(ctx context.Context) error {
+		consumer, err = m.conn.js.CreateOrUpdateConsumer(ctx, streamEvents, jetstream.ConsumerConfig{
+			Durable:       consumerName(m.s.Group, m.s.Topic),
+			Description:   "group " + m.s.Group,
+			FilterSubject: topicSubject(m.s.Topic),
+			DeliverPolicy: jetstream.DeliverNewPolicy,
+			AckPolicy:     jetstream.AckExplicitPolicy,
+			AckWait:       m.s.AckWait,
+			MaxDeliver:    -1, // counted by members, who know the reason
+		})
+		return err
 	})
-	return err
+	return consumer, err
 }
 
 func withDefaults(s driver.Subscription) driver.Subscription {
@@ -80,10 +83,11 @@ func withDefaults(s driver.Subscription) driver.Subscription {
 	return s
 }
 
-// work takes events until the intake ends, whatever the engine does meanwhile.
-func (m *member) work() {
+// work takes events until the intake ends, whatever the engine does meanwhile. A
+// consumer that somebody deleted is made anew.
+func (m *member) work(consumer jetstream.Consumer) {
 	for m.intake.Err() == nil {
-		messages, err := m.consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry))
+		messages, err := consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry))
 		if err == nil {
 			err = m.take(messages)
 			m.release(messages)
@@ -95,6 +99,11 @@ func (m *member) work() {
 		select {
 		case <-time.After(pullRetry):
 		case <-m.intake.Done():
+			return
+		}
+		m.conn.streams.Store(false) // they may be gone as well
+		if again, err := m.openConsumer(m.intake); err == nil {
+			consumer = again
 		}
 	}
 }
@@ -102,9 +111,6 @@ func (m *member) work() {
 func (m *member) take(messages jetstream.MessagesContext) error {
 	for {
 		msg, err := messages.Next(jetstream.NextContext(m.intake))
-		if errors.Is(err, jetstream.ErrNoHeartbeat) {
-			continue // the iterator has asked again
-		}
 		if err != nil {
 			return err
 		}

@@ -72,7 +72,7 @@ func (d *stuckDialer) Dial(network, address string) (net.Conn, error) {
 // A server that does not read holds nobody up for longer than its budget, however
 // much waits for the socket, and calls succeed again afterwards.
 func TestBudgetsHoldWhileTheServerDoesNotRead(t *testing.T) {
-	const callers, budget, slack = 32, 300 * time.Millisecond, 500 * time.Millisecond
+	const callers, budget, slack = 8, 300 * time.Millisecond, writeTimeout / 2
 	e := startEngine(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()

@@ -58,3 +58,41 @@ func TestOverProcessMemory(t *testing.T) {
 		t.Fatal(x)
 	}
 }
+
+// What an operator deletes under a running group is made anew: the group gets what is
+// published from then on.
+func TestDeletedStreamsAreMadeAnew(t *testing.T) {
+	e := startEngine(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	d, err := e.Open(ctx, zoneA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := bus.New(d)
+	defer b.Close(ctx)
+	got := make(chan string, 100)
+	if _, err := b.Subscribe(ctx, bus.Subscription{Topic: "a.b", Group: "g"}, func(_ context.Context, e *bus.Event) error {
+		got <- string(e.Message.Body)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, stream := range []string{streamEvents, streamDead} {
+		if err := d.(*conn).js.DeleteStream(ctx, stream); err != nil {
+			t.Fatalf("delete %s: %v", stream, err)
+		}
+	}
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		err = b.Publish(ctx, "a.b", &bus.Message{Body: []byte("x")})
+		select {
+		case <-got:
+			return
+		case <-again.C:
+		case <-ctx.Done():
+			t.Fatalf("the group got nothing after its stream was deleted; the last Publish returned %v", err)
+		}
+	}
+}

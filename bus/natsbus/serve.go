@@ -12,6 +12,9 @@ import (
 
 // Serve implements driver.Bus.
 func (c *conn) Serve(ctx context.Context, instance string, h driver.Handler) (driver.Consumer, error) {
+	if instance == "" || len(instance) > driver.MaxName {
+		return nil, fault.New(fault.BadRequest, "bus.no_instance", "a queue is named by its instance's id, of %d bytes at most", driver.MaxName)
+	}
 	return c.subscribe(ctx, queueSubject(instance), queueGroup, func(_ context.Context, msg *nats.Msg) {
 		d := &delivery{conn: c, reply: msg.Reply}
 		if err := parseMessage(msg.Data, &d.message); err != nil {
