@@ -59,6 +59,10 @@ func TestDecodeRefuses(t *testing.T) {
 		{"application/json", `{"lat": 1e999}`, 400, "bad_field", "lat: is a number 1e999"},
 		{"application/json", `[1]`, 400, "bad_field", "want an object"},
 		{"application/json", `{"id": "a", "colour": "red"}`, 400, "unknown_field", `"colour"`},
+		{"application/json", `{"id": "a", "Seat": 1}`, 400, "unknown_field", `"Seat"`},
+		{"application/json", `{"id": "a", "id": "a"}`, 400, "bad_field", "id: is given twice"},
+		{"application/json", `{"lat": "51"}`, 400, "bad_field", "want a number"},
+		{"application/json", `{"id": 1}`, 400, "bad_field", "want a string"},
 		{"application/json", `{"id": "a"} {}`, 400, "trailing_data", "after"},
 		{"application/json", `{"id": "a"}]`, 400, "trailing_data", "after"},
 	} {
@@ -74,6 +78,13 @@ func TestNullIsNoObjectButHarmless(t *testing.T) {
 	got, err := decode("application/json", "null")
 	if err != nil || got != (ride{}) {
 		t.Errorf("null: want nothing set, so that required fields are missed, got %+v, %v", got, err)
+	}
+}
+
+func TestInvalidUTF8IsReplaced(t *testing.T) {
+	got, err := decode("application/json", "{\"id\": \"a\xff\"}")
+	if want := (ride{ID: "a\uFFFD"}); err != nil || got != want {
+		t.Errorf("want %+v, as encoding/json does, got %+v, %v", want, got, err)
 	}
 }
 

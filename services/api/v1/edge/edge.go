@@ -27,6 +27,10 @@ func Methods(handlers map[string]Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
+		if path := r.URL.Path; strings.Count(path, "/") > 3 { // /v1/driver/point
+			fail(w, r, refuse(http.StatusNotFound, "no_such_path", "nothing is at %.200q; the path ends with the endpoint's name", path))
+			return
+		}
 		handle := handlers[r.Method]
 		if handle == nil {
 			methodNotAllowed(w, r, handlers)
@@ -59,7 +63,7 @@ func methodNotAllowed(w http.ResponseWriter, r *http.Request, handlers map[strin
 	fail(w, r, refuse(http.StatusMethodNotAllowed, "method_not_allowed", "%s takes %s, not %.20q", r.URL.Path, list, r.Method))
 }
 
-// refusal is a BadRequest that HTTP has a more exact status for.
+// refusal is a fault that HTTP has a more exact status for.
 type refusal struct {
 	fault  *fault.Error
 	status int
@@ -69,7 +73,11 @@ func (r *refusal) Error() string { return r.fault.Error() }
 func (r *refusal) Unwrap() error { return r.fault }
 
 func refuse(status int, reason, message string, args ...any) error {
-	return &refusal{fault.New(fault.BadRequest, "api.v1."+reason, message, args...), status}
+	code := fault.BadRequest
+	if status == http.StatusNotFound {
+		code = fault.NotFound
+	}
+	return &refusal{fault.New(code, "api.v1."+reason, message, args...), status}
 }
 
 func fail(w http.ResponseWriter, r *http.Request, err error) {

@@ -61,6 +61,27 @@ func TestAWrongMethodIsToldWhichAreRight(t *testing.T) {
 	}
 }
 
+func TestNothingIsBelowAnEndpoint(t *testing.T) {
+	for _, path := range []string{"/v1/driver/city/", "/v1/driver/city/x"} {
+		w := serve(Get(NewCities(cityCaller{}).Show), http.MethodGet, path+"?city=LON")
+		wantProblem(t, w, 404, "api.v1.no_such_path", "nothing is at \""+path)
+	}
+}
+
+func TestNumbersAreDecimal(t *testing.T) {
+	for text, want := range map[string]bool{
+		"51": true, "-0.5": true, ".5": true, "5.": true, "%2B5": true, "5e1": true,
+		"0x1p5": false, "5_1": false, "NaN": false, "inf": false, "1e999": false, "5,1": false, "%205": false, "٣": false, "%ff": false,
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/x?lat="+text, nil)
+		q := QueryOf(r)
+		q.Number("lat", -90, 90)
+		if got := q.Err() == nil; got != want {
+			t.Errorf("lat=%s: taken %t (%v), want %t", text, got, q.Err(), want)
+		}
+	}
+}
+
 func TestHeadIsAnsweredAsGet(t *testing.T) {
 	if w := serve(Get(NewCities(cityCaller{}).Show), http.MethodHead, "/v1/driver/city?city=LON"); w.Code != 200 {
 		t.Errorf("HEAD: want 200, got %d", w.Code)

@@ -3,7 +3,9 @@ package edge
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
+	"unicode/utf8"
 )
 
 // Query reads the parameters of a request, the first mistake in Err. Parameters
@@ -41,17 +43,22 @@ func (q *Query) Text(name string) string {
 		q.fail("missing_parameter", "%s: is missing", name)
 	case len(given) > 1:
 		q.fail("bad_parameter", "%s: is given %d times", name, len(given))
+	case !utf8.ValidString(given[0]):
+		q.fail("bad_parameter", "%s: is no UTF-8", name)
 	default:
 		return given[0]
 	}
 	return ""
 }
 
+// decimal leaves out what ParseFloat takes beside: 0x1p5, 5_1, inf, NaN.
+var decimal = regexp.MustCompile(`^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$`)
+
 // Number returns a parameter that must be a number from least to most.
 func (q *Query) Number(name string, least, most float64) float64 {
 	text := q.Text(name)
 	n, err := strconv.ParseFloat(text, 64)
-	if text != "" && !(err == nil && least <= n && n <= most) { // NaN is neither
+	if text != "" && (err != nil || !decimal.MatchString(text) || n < least || n > most) {
 		q.fail("bad_parameter", "%s: %.40q is no number from %g to %g", name, text, least, most)
 		return 0
 	}
