@@ -20,7 +20,8 @@ import (
 // ranges of it), so the drivers around a point are in a few ranges of the tree.
 // See docs/decisions/0007-positions-in-s2-cells.md.
 type fleet struct {
-	expiry time.Duration
+	expiry   time.Duration
+	capacity int // drivers, as far as hasRoom says
 
 	mu      sync.RWMutex
 	drivers map[string]*entry
@@ -40,8 +41,19 @@ type neighbour struct {
 	distance float64
 }
 
+// maxDrivers bounds the memory of an instance: about 50 MB.
+const maxDrivers = 200_000
+
 func newFleet(expiry time.Duration) *fleet {
-	return &fleet{expiry: expiry, drivers: map[string]*entry{}, free: map[string]*btree.BTreeG[*entry]{}}
+	return &fleet{expiry: expiry, capacity: maxDrivers, drivers: map[string]*entry{}, free: map[string]*btree.BTreeG[*entry]{}}
+}
+
+// hasRoom reports whether a position of the driver may be taken from outside. What
+// other instances took is stored in any case: instances must agree.
+func (f *fleet) hasRoom(driver string) bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.drivers[driver] != nil || len(f.drivers) < f.capacity
 }
 
 // put stores p unless a newer position of the driver is known.
@@ -104,10 +116,9 @@ func (f *fleet) near(city string, at s2.LatLng, limit int, radius float64, now t
 	centre := s2.PointFromLatLng(at)
 	for circle := firstCircle(radius, limit, tree.Len()); ; circle *= 2 {
 		circle = min(circle, radius)
-		found := f.within(tree, centre, circle, now)
-		if len(found) >= limit || circle == radius {
-			slices.SortFunc(found, nearest)
-			return found[:min(limit, len(found))]
+		found := f.within(tree, area{centre, circle}, limit, now)
+		if len(found) == limit || circle == radius {
+			return found
 		}
 	}
 }
@@ -137,23 +148,43 @@ func nearest(a, b neighbour) int {
 // distances decide. 1e-12 rad is 6 µm on the ground.
 const margin = s1.Angle(1e-12)
 
-func (f *fleet) within(tree *btree.BTreeG[*entry], centre s2.Point, radius float64, now time.Time) []neighbour {
-	angle := s1.Angle(radius / earthRadius)
+// area is what lies within radius metres of centre.
+type area struct {
+	centre s2.Point
+	radius float64
+}
+
+// within returns the nearest drivers of an area, in order, at most limit of them.
+func (f *fleet) within(tree *btree.BTreeG[*entry], a area, limit int, now time.Time) []neighbour {
+	angle := s1.Angle(a.radius / earthRadius)
 	var found []neighbour
-	for _, cell := range s2.CapFromCenterAngle(centre, angle+margin).CellUnionBound() {
+	for _, cell := range s2.CapFromCenterAngle(a.centre, angle+margin).CellUnionBound() {
 		last := cell.RangeMax()
 		tree.Ascend(&entry{cell: cell.RangeMin()}, func(e *entry) bool {
 			if e.cell > last {
 				return false
 			}
-			distance := float64(centre.Distance(e.point)) * earthRadius
-			if distance <= radius && f.holds(e, now) {
-				found = append(found, neighbour{e.Position, distance})
+			distance := float64(a.centre.Distance(e.point)) * earthRadius
+			if distance <= a.radius && f.holds(e, now) {
+				found = keepNearest(found, neighbour{e.Position, distance}, limit)
 			}
 			return true
 		})
 	}
 	return found
+}
+
+// keepNearest adds n to found, which is in order, unless limit of them are nearer.
+// Many more may be found where drivers stand together, such as at an airport.
+func keepNearest(found []neighbour, n neighbour, limit int) []neighbour {
+	if len(found) == limit {
+		if nearest(n, found[limit-1]) >= 0 {
+			return found
+		}
+		found = found[:limit-1]
+	}
+	at, _ := slices.BinarySearchFunc(found, n, nearest)
+	return slices.Insert(found, at, n)
 }
 
 // holds reports whether e's position is still believed.

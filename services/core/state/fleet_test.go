@@ -1,6 +1,7 @@
 package state
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/golang/geo/s2"
 	"pgregory.net/rapid"
+
+	"github.com/hansom-platform/hansom/fault"
 )
 
 var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
@@ -156,6 +159,21 @@ func TestPagesHoldEveryDriverOnce(t *testing.T) {
 	}
 }
 
+func TestNoMoreDriversThanThereIsRoomFor(t *testing.T) {
+	f := newFleet(expiry)
+	f.capacity = 1
+	tracker := &tracker{fleet: f, expiry: expiry, publish: func(context.Context, Position) error { return nil }}
+	report := func(driver string) error {
+		return tracker.report(t.Context(), Position{Driver: driver, City: "LON", At: time.Now()})
+	}
+	for driver, reason := range map[string]string{"a": "", "b": "core.state.report.full"} {
+		f.put(Position{Driver: "a", City: "LON", At: time.Now().Add(-time.Second)})
+		if err := report(driver); fault.ReasonOf(err) != reason {
+			t.Errorf("report of driver %s where only a has room: want reason %q, got %v", driver, reason, err)
+		}
+	}
+}
+
 // london spreads n drivers over a square of 40 km about the city's centre.
 func london(n int) *fleet {
 	f := newFleet(expiry)
@@ -175,6 +193,20 @@ func somewhere(r *rand.Rand, driver int, at time.Time) Position {
 
 func BenchmarkNear10kDrivers(b *testing.B) {
 	f := london(10_000)
+	at := s2.LatLngFromDegrees(51.5074, -0.1278)
+	b.ReportAllocs()
+	for b.Loop() {
+		if got := f.near("LON", at, 10, defaultRadius, noon); len(got) != 10 {
+			b.Fatalf("want 10 drivers, got %d", len(got))
+		}
+	}
+}
+
+func BenchmarkNear10kDriversInOnePlace(b *testing.B) {
+	f := newFleet(expiry)
+	for i := range 10_000 {
+		f.put(Position{Driver: fmt.Sprint(i), City: "LON", Lat: 51.5074, Lng: -0.1278, Available: true, At: noon})
+	}
 	at := s2.LatLngFromDegrees(51.5074, -0.1278)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -39,7 +39,7 @@ func (p Position) validate(now time.Time, expiry time.Duration) error {
 	case !(0 <= p.Heading && p.Heading <= 360):
 		return refuse("report.bad_heading", "heading %g: want 0 to 360 degrees", p.Heading)
 	case p.At.After(now.Add(maxAhead)):
-		return refuse("report.from_future", "the report's time %s is %s ahead of ours; set the clock", stamp(p.At), p.At.Sub(now))
+		return refuse("report.from_future", "the report's time %s is %s ahead of ours; set the clock", stamp(p.At), p.At.Sub(now).Round(time.Second))
 	case !now.Before(p.At.Add(expiry)):
 		return refuse("report.too_old", "the report's time %s is past: positions hold for %s", stamp(p.At), expiry)
 	}

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/golang/geo/s2"
+
+	"github.com/hansom-platform/hansom/fault"
 )
 
 // tracker decides what is taken and what may be asked.
@@ -19,6 +21,9 @@ type tracker struct {
 func (t *tracker) report(ctx context.Context, p Position) error {
 	if err := p.validate(time.Now(), t.expiry); err != nil {
 		return err
+	}
+	if !t.fleet.hasRoom(p.Driver) {
+		return fault.New(fault.Unavailable, "core.state.report.full", "no more than %d drivers can be kept", t.fleet.capacity)
 	}
 	t.fleet.put(p)
 	return t.publish(ctx, p)
