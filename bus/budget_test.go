@@ -36,10 +36,10 @@ func TestBudgetContext(t *testing.T) {
 func happenings() map[string]func(parent context.CancelFunc, finish func()) {
 	return map[string]func(parent context.CancelFunc, finish func()){
 		"nothing happens":       func(context.CancelFunc, func()) {},
-		"the deadline passes":   func(context.CancelFunc, func()) { time.Sleep(2 * time.Second) },
+		"the deadline passes":   func(context.CancelFunc, func()) { <-time.After(2 * time.Second) },
 		"the parent ends":       func(cancel context.CancelFunc, _ func()) { cancel() },
 		"the handler returns":   func(_ context.CancelFunc, finish func()) { finish() },
-		"returns after the end": func(_ context.CancelFunc, finish func()) { time.Sleep(2 * time.Second); finish() },
+		"returns after the end": func(_ context.CancelFunc, finish func()) { <-time.After(2 * time.Second); finish() },
 		"parent, then returns":  func(cancel context.CancelFunc, finish func()) { cancel(); finish() },
 	}
 }

@@ -52,6 +52,9 @@ func readVectors(tb testing.TB) (v vectors) {
 	if err := json.Unmarshal(text, &v); err != nil {
 		tb.Fatal(err)
 	}
+	if len(v.Cases) == 0 || len(v.Cohorts) == 0 || len(v.Scores) == 0 {
+		tb.Fatalf("%d cases, %d cohorts, %d scores; want some of each", len(v.Cases), len(v.Cohorts), len(v.Scores))
+	}
 	return v
 }
 

@@ -39,6 +39,9 @@ func readVectors(t *testing.T) (v vectors) {
 	if err := json.Unmarshal(text, &v); err != nil {
 		t.Fatal(err)
 	}
+	if len(v.Messages) == 0 || len(v.Broken) == 0 || len(v.Subjects) == 0 {
+		t.Fatalf("%d messages, %d broken ones, %d subjects; want some of each", len(v.Messages), len(v.Broken), len(v.Subjects))
+	}
 	return v
 }
 
