@@ -105,6 +105,12 @@ func TestImportTable(t *testing.T) {
 		{"services/core/eta/e_test.go", "services/core/routing", false},
 		{"services/core/eta/e_test.go", "platform/platformtest", true},
 		{"services/core/eta/e.go", "bus", false},
+		{"services/api/v1/customer/c.go", "services/api/v1/edge", true},
+		{"services/api/v1/customer/c.go", "services/api/v1/customer/view", true},
+		{"services/api/v1/customer/c.go", "services/api/v1/driver", false},
+		{"services/api/v1/customer/c_test.go", "services/api/v1/driver", false},
+		{"services/api/v2/customer/c.go", "services/api/v1/edge", false},
+		{"services/api/v1/edge/e.go", "services/api/v1/driver", false},
 		{"services/sim/s.go", "services/sim/city", true},
 		{"services/sim/s.go", "platform", false},
 

@@ -53,6 +53,12 @@ var table = []rule{
 
 	// The simulated drivers and customers know only what a phone knows: the public HTTP API.
 	{"services/sim/...", []string{"services/sim/...", "proto/...", "fault"}},
+
+	// The API tier has a folder for each version, whose services share edge: reading requests, and nothing of each other.
+	{"services/api/{version}/edge", []string{"platform/...", "adapters/...", "proto/...", "fault"}},
+	{"services/api/{version}/{service}/...", []string{
+		"services/api/{version}/{service}/...", "services/api/{version}/edge", "platform/...", "adapters/...", "proto/...", "fault",
+	}},
 	{"services/{tier}/{service}/...", []string{
 		"services/{tier}/{service}/...", "platform/...", "adapters/...", "proto/...", "fault",
 	}},
