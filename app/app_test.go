@@ -182,6 +182,7 @@ func TestASecondAppIsRefused(t *testing.T) {
 	api := strings.TrimPrefix(first.Admin().API, "http://")
 	metrics := strings.TrimPrefix(first.Admin().Metrics, "http://")
 	_, busAddress, _ := strings.Cut(first.Admin().Bus, "@")
+	freePort := unusedAddress(t)
 	for name, test := range map[string]struct {
 		change func(*app.Config)
 		want   string
@@ -190,6 +191,9 @@ func TestASecondAppIsRefused(t *testing.T) {
 		"same API":     {func(other *app.Config) { other.Listen = api }, "--listen"},
 		"same bus":     {func(other *app.Config) { other.BusListen = busAddress }, "--bus-listen"},
 		"same metrics": {func(other *app.Config) { other.MetricsListen = metrics }, "--metrics-listen"},
+		"two parts on one port": {func(other *app.Config) {
+			other.MetricsListen, other.BusListen = freePort, freePort
+		}, "(by the embedded NATS server, with --bus-listen?)"},
 	} {
 		other := free(t.TempDir())
 		test.change(&other)
@@ -201,6 +205,17 @@ func TestASecondAppIsRefused(t *testing.T) {
 			t.Errorf("%s: want an error with %q, got %v", name, test.want, err)
 		}
 	}
+}
+
+// unusedAddress is on a port that was free a moment ago.
+func unusedAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 func TestAServiceInAnotherAppTakesItsShare(t *testing.T) {
@@ -260,7 +275,9 @@ func TestWrongConfigurationsAreRefused(t *testing.T) {
 	}{
 		"unknown service":  {func(c *app.Config) { c.Services = []string{"core.nosuch"} }, "core.eta"},
 		"taxis alone":      {func(c *app.Config) { c.Services, c.Taxis = []string{"core.eta"}, 1 }, "api.gateway"},
+		"unknown services": {func(c *app.Config) { c.Services = []string{"core.a", "core.b"} }, `no service "core.a", "core.b" in`},
 		"negative taxis":   {func(c *app.Config) { c.Taxis = -1 }, "0 or more"},
+		"negative drain":   {func(c *app.Config) { c.Drain = -1 }, "0 or more"},
 		"bad zone":         {func(c *app.Config) { c.Zone.Zone = "a b" }, `zone "a b"`},
 		"bad version":      {func(c *app.Config) { c.Version = "1/2" }, `version "1/2"`},
 		"address, no port": {func(c *app.Config) { c.Listen = "8080" }, "--listen 8080: want host:port"},

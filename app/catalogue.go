@@ -73,7 +73,7 @@ func plain(service func(...platform.Option) *platform.Service) constructor {
 // kernel is a service that needs coordination.
 func kernel(service func(*coord.Coord, ...platform.Option) *platform.Service) constructor {
 	return func(ctx context.Context, a *App) (*instance, error) {
-		c, err := a.openCoord(ctx, "kernel")
+		c, err := a.openCoord(ctx)
 		if err != nil {
 			return nil, err
 		}

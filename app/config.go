@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -106,12 +107,7 @@ func withoutParameters(rawURL string) string {
 
 // check finds what cannot be right, before anything starts. c has its defaults.
 func (c Config) check() error {
-	var errs []error
-	for _, name := range c.Services {
-		if _, ok := catalogue[name]; !ok {
-			errs = append(errs, fmt.Errorf("there is no service %q in this build; there is %s", name, strings.Join(Services(), ", ")))
-		}
-	}
+	errs := []error{c.checkServices()}
 	for _, w := range []struct{ what, value string }{
 		{"region", c.Zone.Region}, {"zone", c.Zone.Zone}, {"version", c.Version}, {"overlay", c.Overlay},
 	} {
@@ -125,12 +121,28 @@ func (c Config) check() error {
 	if c.Taxis > 0 && !slices.Contains(c.Services, gateway.Name) {
 		errs = append(errs, fmt.Errorf("simulated taxis need %s in the same app", gateway.Name))
 	}
+	if c.Drain < 0 {
+		errs = append(errs, fmt.Errorf("a drain of %s: want 0 or more", c.Drain))
+	}
 	for _, p := range c.ports() {
 		if _, _, err := net.SplitHostPort(p.address); err != nil {
 			errs = append(errs, fmt.Errorf("%s %s: want host:port or :port", p.flag, p.address))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func (c Config) checkServices() error {
+	var unknown []string
+	for _, name := range c.Services {
+		if _, ok := catalogue[name]; !ok {
+			unknown = append(unknown, strconv.Quote(name))
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	return fmt.Errorf("there is no service %s in this build; there is %s", strings.Join(unknown, ", "), strings.Join(Services(), ", "))
 }
 
 func wordRune(r rune) bool {

@@ -33,7 +33,11 @@ func ReadAdmin(folder string) (Admin, error) {
 	if err != nil {
 		return a, fmt.Errorf("read the administrator's file: %w", err)
 	}
-	if err := json.Unmarshal(data, &a); err != nil {
+	err = json.Unmarshal(data, &a)
+	if err == nil && a.Bus == "" {
+		err = errors.New("it names no bus")
+	}
+	if err != nil {
 		return a, fmt.Errorf("read the administrator's file %s: %w; `hansom up` writes a new one", path, err)
 	}
 	return a, nil
@@ -54,11 +58,11 @@ type folder struct {
 // goes with the process, however that ends.
 func openFolder(path string) (*folder, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data folder: %w", err)
+		return nil, fmt.Errorf("make the data folder: %w; choose another with --data", err)
 	}
 	file, err := os.OpenFile(filepath.Join(path, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("lock the data folder: %w", err)
+		return nil, fmt.Errorf("lock the data folder: %w; choose another with --data", err)
 	}
 	f := &folder{path, file}
 	switch err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {

@@ -52,3 +52,15 @@ func TestAdminIsPrivateAndGoesWithItsWriter(t *testing.T) {
 		t.Errorf("want no admin.json after close, got %v", err)
 	}
 }
+
+func TestAnAdminThatTellsNothingIsNone(t *testing.T) {
+	for _, text := range []string{"", "{", "{}", `{"bus":""}`} {
+		path := t.TempDir()
+		if err := os.WriteFile(filepath.Join(path, adminFile), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadAdmin(path); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%q: want an error that names the file, got %v", text, err)
+		}
+	}
+}

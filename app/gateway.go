@@ -39,7 +39,7 @@ const saltPath = "/gateway/salt"
 // salt returns the salt of cohorts, which the first gateway ever makes: it stays
 // the same, so that a user stays with a version over restarts and gateways.
 func (a *App) salt(ctx context.Context) ([]byte, error) {
-	c, err := a.openCoord(ctx, gateway.Name)
+	c, err := a.openCoord(ctx)
 	if err != nil {
 		return nil, err
 	}

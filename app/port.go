@@ -34,21 +34,36 @@ func (c Config) ports() []port {
 	return all
 }
 
-// checkPorts finds ports that are taken, before anything starts.
+// checkPorts finds ports that are taken, also by one another, before anything starts.
 func checkPorts(ctx context.Context, ports []port) error {
-	for _, p := range ports {
+	for i, p := range ports {
 		var listen net.ListenConfig
 		l, err := listen.Listen(ctx, "tcp", p.address)
 		if err != nil {
-			return p.explain(err)
+			return p.besides(ports[:i]).explain(err)
 		}
-		_ = l.Close()
+		defer func() { _ = l.Close() }()
 	}
 	return nil
 }
 
+// besides names the one of ours that has the port, where one does.
+func (p port) besides(ours []port) port {
+	for _, o := range ours {
+		if number(o.address) == number(p.address) {
+			p.likely = o.what + ", with " + o.flag
+		}
+	}
+	return p
+}
+
+func number(address string) string {
+	_, n, _ := net.SplitHostPort(address)
+	return n
+}
+
 func (p port) explain(err error) error {
-	_, number, _ := net.SplitHostPort(p.address)
+	number := number(p.address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("port %s, for %s, is in use (by %s?): stop that, or choose another port with %s %s",

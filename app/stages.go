@@ -182,10 +182,10 @@ func (a *App) bound(ctx context.Context, s *platform.Service) bool {
 	return false
 }
 
-// openCoord connects one of the kernel's services.
-func (a *App) openCoord(ctx context.Context, name string) (*coord.Coord, error) {
+// openCoord connects one of the kernel's services, or the thin API.
+func (a *App) openCoord(ctx context.Context) (*coord.Coord, error) {
 	url := a.Admin().Coord
-	d := dial.Dialer{Name: name, Logger: a.log}
+	d := dial.Dialer{Logger: a.log}
 	if a.config.embedded() {
 		d.LeaderTTL = embeddedLeaderTTL
 	}

@@ -29,14 +29,14 @@ import (
 const DefaultListen = "127.0.0.1:4222"
 
 const (
-	maxPayload     = 2 << 20 // above the bus's largest body and its metadata
-	maxMemory      = 64 << 20
-	maxStore       = 4 << 30
-	startTimeout   = 8 * time.Second
-	readyTimeout   = time.Second
-	closeTimeout   = 2 * time.Second
-	authTimeout    = 2 // seconds
-	connectionName = "hansom"
+	serverName   = "hansom"
+	maxPayload   = 2 << 20 // above the bus's largest body and its metadata
+	maxMemory    = 64 << 20
+	maxStore     = 4 << 30
+	startTimeout = 8 * time.Second
+	readyTimeout = time.Second
+	closeTimeout = 2 * time.Second
+	authTimeout  = 2 // seconds
 )
 
 // Config says where the server keeps its data and where it listens.
@@ -108,7 +108,7 @@ func serverOptions(config Config, credentials Credentials) (*server.Options, err
 		port = server.RANDOM_PORT
 	}
 	return &server.Options{
-		ServerName:                 connectionName,
+		ServerName:                 serverName,
 		Host:                       host,
 		Port:                       port,
 		CustomClientAuthentication: credentials,

@@ -45,7 +45,7 @@ var (
 // Dialer says how to connect beside what the URL says. The zero Dialer dials the
 // URL.
 type Dialer struct {
-	Name   string                     // shown by the engine in its list of connections
+	Name   string                     // of the bus connection, shown by the engine in its list
 	Inside nats.InProcessConnProvider // an embedded server, which the bus reaches without a socket; the URL gives user and password
 	Logger *slog.Logger               // default slog.Default()
 
