@@ -66,6 +66,9 @@ func To(ctx context.Context, instance string) context.Context {
 	return withScope(ctx, func(s *scope) { s.direct = instance })
 }
 
+// Addressee returns the instance that To named, or "".
+func Addressee(ctx context.Context) string { return scopeOf(ctx).direct }
+
 // CaptureServedBy has the calls made with the returned context tell who answered
 // them, in *by. The last one stands; it must not be used by concurrent calls.
 func CaptureServedBy(ctx context.Context, by *ServedBy) context.Context {

@@ -37,7 +37,6 @@ func (x *exchange) release() {
 	if cap(x.body) > maxKeptBody {
 		x.body = nil
 	}
-	clear(x.fields[:])
 	*x = exchange{body: x.body}
 	exchanges.Put(x)
 }

@@ -158,6 +158,59 @@ func TestAnInstanceComesBackAfterItsDiscoveryForgotIt(t *testing.T) {
 	})
 }
 
+func TestWhoIsAskedAgainToRegister(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		from, d := w.runDiscovery()
+		s := platform.New("core.echo", platform.Logger(quiet))
+		w.run(s)
+		for _, step := range []struct {
+			what  string
+			after time.Duration
+			beat  bool
+			want  int64
+		}{
+			{"it has just registered", time.Second, false, 1},
+			{"it hears heartbeats", 10 * time.Second, true, 1},
+			{"it has heard nothing for a while", 10 * time.Second, false, 2},
+		} {
+			time.Sleep(step.after)
+			if step.beat {
+				if _, err := beat(t.Context(), from, s.ID()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := from.PublishEvent(t.Context(), "discovery.reregister", &discoverypb.Reregister{Discovery: from.ID(), Again: true}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if got := d.asked.Load(); got != step.want {
+				t.Errorf("%s: registered %d times, want %d", step.what, got, step.want)
+			}
+		}
+	})
+}
+
+func TestAnInstanceThatStartsIsNotRegisteredEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		from, d := w.runDiscovery()
+		s := platform.New("core.echo", platform.Logger(quiet))
+		s.OnStart(func(ctx context.Context) error {
+			err := from.PublishEvent(ctx, "discovery.reregister", &discoverypb.Reregister{Discovery: from.ID()})
+			time.Sleep(time.Second) // warms up
+			if got := d.asked.Load(); got != 0 {
+				t.Errorf("registered %d times while it warms up, want not before it is ready", got)
+			}
+			return err
+		})
+		w.run(s)
+		if got := d.asked.Load(); got != 1 {
+			t.Errorf("registered %d times, want once", got)
+		}
+	})
+}
+
 func TestStartFailureEndsRun(t *testing.T) {
 	want := errors.New("no data")
 	w := newWorld(t)
@@ -198,6 +251,49 @@ func TestBackgroundFailureEndsRun(t *testing.T) {
 			t.Errorf("%s: Run returned %v, want INTERNAL", name, err)
 		}
 	}
+}
+
+func TestAPanicAtTheStartEndsRun(t *testing.T) {
+	w := newWorld(t)
+	s := w.service("core.echo")
+	s.OnStart(func(context.Context) error { panic("broken") })
+	if err := s.Run(t.Context(), w.dial); fault.ReasonOf(err) != "platform.panic" || w.registrations() != 0 {
+		t.Errorf("Run returned %v after %d registrations, want platform.panic before any", err, w.registrations())
+	}
+}
+
+func TestADeafBackgroundFunctionDoesNotStopTheDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		s := w.service("core.echo", platform.Timing(platform.Timings{Drain: time.Second}))
+		release := make(chan struct{})
+		defer close(release)
+		s.Background(func(context.Context) error { <-release; return nil })
+		stop := w.run(s)
+		start := time.Now()
+		if err := stop(); err != nil || time.Since(start) > 2*time.Second {
+			t.Errorf("Run returned %v after %s, want nil soon after the limit of 1s", err, time.Since(start))
+		}
+	})
+}
+
+func TestADeafHandlerDoesNotStopTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		e := endpoint("core.slow", "hang")
+		release := make(chan struct{})
+		defer close(release)
+		s := w.service("core.slow", platform.Timing(platform.Timings{Drain: time.Second}))
+		s.Handle(e, text(func(context.Context, string) (string, error) { <-release; return "", nil }))
+		stop := w.run(s)
+		c := w.operator()
+		go func() { _, _ = say(context.Background(), c, e, "") }()
+		synctest.Wait()
+		start := time.Now()
+		if err := stop(); err != nil || time.Since(start) > 10*time.Second {
+			t.Errorf("Run returned %v after %s, want nil within seconds of the limit of 1s", err, time.Since(start))
+		}
+	})
 }
 
 func TestSubscriptionsAreOpenBeforeRegistration(t *testing.T) {

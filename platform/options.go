@@ -130,7 +130,8 @@ func Authorise(a Authoriser) Option {
 	return serviceOption(func(c *config) { c.authorise = a })
 }
 
-// Registry lists and unlists instances.
+// Registry lists and unlists instances. Where a discovery instance asked for the
+// registration, the context is addressed to it: see Addressee.
 type Registry interface {
 	Register(ctx context.Context, i *discoverypb.Instance) error
 	Deregister(ctx context.Context, instance string) error

@@ -2,7 +2,10 @@ package platform
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"sync"
+	"sync/atomic"
 )
 
 // Parallel runs calls, at most limit at once (0 or less: all at once), and waits
@@ -37,7 +40,9 @@ func each(calls []func(context.Context) error, f func(context.Context, func(cont
 }
 
 // ParallelAll runs all calls, at most limit at once (0 or less: all at once),
-// whatever fails, and returns each one's error in its place.
+// whatever fails, and returns each one's error in its place. A call that panics
+// has ParallelAll panic once the others are done: in a handler that ends one
+// request and not the process. Parallel does the same.
 func ParallelAll(ctx context.Context, limit int, calls ...func(ctx context.Context) error) []error {
 	if limit <= 0 || limit > len(calls) {
 		limit = len(calls)
@@ -49,13 +54,39 @@ func ParallelAll(ctx context.Context, limit int, calls ...func(ctx context.Conte
 	}
 	close(next)
 	var wg sync.WaitGroup
+	var broken atomic.Pointer[parallelPanic]
 	for range limit {
 		wg.Go(func() {
 			for i := range next {
-				errs[i] = calls[i](ctx)
+				errs[i] = guarded(ctx, calls[i], &broken)
 			}
 		})
 	}
 	wg.Wait()
+	if p := broken.Load(); p != nil {
+		panic(p)
+	}
 	return errs
+}
+
+// parallelPanic is a panic of a call, with the stack that it had.
+type parallelPanic struct {
+	value any
+	stack []byte
+}
+
+// String is what the runtime prints where nobody recovers.
+func (p *parallelPanic) String() string { return fmt.Sprintf("%v\n\n%s", p.value, p.stack) }
+
+func guarded(ctx context.Context, call func(context.Context) error, broken *atomic.Pointer[parallelPanic]) error {
+	defer func() {
+		if p := recover(); p != nil {
+			inner, ok := p.(*parallelPanic)
+			if !ok {
+				inner = &parallelPanic{p, debug.Stack()}
+			}
+			broken.CompareAndSwap(nil, inner)
+		}
+	}()
+	return call(ctx)
 }

@@ -1,13 +1,17 @@
 package platform_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/hansom-platform/hansom/fault"
 	"github.com/hansom-platform/hansom/platform"
 )
 
@@ -61,5 +65,27 @@ func TestParallelAllKeepsEveryError(t *testing.T) {
 	)
 	if len(got) != 3 || !errors.Is(got[0], one) || got[1] != nil || !errors.Is(got[2], three) {
 		t.Errorf("errors %v, want each in its place", got)
+	}
+}
+
+func TestAPanicInAParallelCallEndsOneRequest(t *testing.T) {
+	w := newWorld(t)
+	e := endpoint("core.echo", "panic")
+	var log bytes.Buffer
+	s := w.service("core.echo", platform.Logger(slog.New(slog.NewJSONHandler(&log, nil))))
+	s.Handle(e, text(func(ctx context.Context, _ string) (string, error) {
+		nested := func(ctx context.Context) error {
+			return platform.Parallel(ctx, 0, func(context.Context) error { panic("oh no") })
+		}
+		return "", platform.Parallel(ctx, 0, nested, func(context.Context) error { return nil })
+	}))
+	stop := w.run(s)
+	_, err := say(t.Context(), w.operator(), e, "")
+	if f := fault.From(err); f.Reason != "platform.panic" || f.Code != fault.Internal {
+		t.Errorf("call returned %+v, want INTERNAL platform.panic", f)
+	}
+	_ = stop()
+	if got := log.String(); !strings.Contains(got, `"panic":"oh no"`) || !strings.Contains(got, "parallel_test.go") {
+		t.Errorf("the log lacks the panic or where it was: %s", got)
 	}
 }

@@ -80,7 +80,11 @@ func (l *life) register(ctx context.Context) error {
 func (l *life) registerOnce(ctx context.Context, i *discoverypb.Instance) error {
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
-	return l.config.registry.Register(ctx, i)
+	err := l.config.registry.Register(ctx, i)
+	if err == nil {
+		l.listed.Store(time.Now().UnixNano())
+	}
+	return err
 }
 
 func refused(err error) bool {
@@ -92,13 +96,24 @@ func refused(err error) bool {
 	}
 }
 
-// reregister registers with the discovery instance that asks for it.
+// settled is how lately an instance must have registered or heard a heartbeat to
+// be sure of its place. Discovery asks every second whether it is there.
+const settled = 2500 * time.Millisecond
+
+// reregister registers with the discovery instance that asks for it. When that one
+// asks again, it means those who missed that it asked.
 func (l *life) reregister(ctx context.Context, e *bus.Event) error {
 	var wanted discoverypb.Reregister
 	if err := proto.Unmarshal(e.Message.Body, &wanted); err != nil {
 		return fault.Wrap(err, fault.BadRequest, "platform.decode", "the event on %s cannot be read", e.Topic)
 	}
-	if l.draining.Load() {
+	select {
+	case <-l.ready:
+	default:
+		return nil // it may not be ready to serve yet, and registers by itself when it is
+	}
+	known := time.Unix(0, max(l.lastBeat.Load(), l.listed.Load()))
+	if l.draining.Load() || wanted.GetAgain() && time.Since(known) < settled {
 		return nil
 	}
 	return l.registerOnce(To(ctx, wanted.GetDiscovery()), l.Instance())

@@ -102,6 +102,10 @@ func invoke(ctx context.Context, r *Request) (proto.Message, error) {
 }
 
 func (s *Service) panicked(ctx context.Context, what string, p any) error {
-	s.log.ErrorContext(ctx, "a handler panicked", "handler", what, "panic", p, "stack", string(debug.Stack()))
+	stack := debug.Stack()
+	if inner, ok := p.(*parallelPanic); ok {
+		p, stack = inner.value, inner.stack
+	}
+	s.log.ErrorContext(ctx, "a handler panicked", "handler", what, "panic", p, "stack", string(stack))
 	return fault.New(fault.Internal, reasonPanic, "something went wrong on our side").WithDetail("%s of %s panicked: %v", what, s.name, p)
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hansom-platform/hansom/bus"
@@ -55,6 +57,7 @@ type life struct {
 	dial    Dial
 	timings Timings
 	conn    connection
+	listed  atomic.Int64 // Unix nanoseconds of the last successful registration
 }
 
 // connection is what a life holds of one connection to the bus.
@@ -69,7 +72,7 @@ func (l *life) start(ctx context.Context) error {
 		return err
 	}
 	for _, f := range l.onStart {
-		if err := f(ctx); err != nil {
+		if err := l.guard(ctx, "start", f); err != nil {
 			return err
 		}
 	}
@@ -99,7 +102,7 @@ func (l *life) open(ctx context.Context) error {
 
 // wanted returns the service's subscriptions and the library's own.
 func (l *life) wanted() []subscription {
-	if !l.heartbeats {
+	if l.timings.Lost < 0 {
 		return l.subscriptions
 	}
 	again := bus.Subscription{Topic: topicReregister}
@@ -111,15 +114,15 @@ func (l *life) wanted() []subscription {
 // ends or one of them fails.
 func (l *life) work(parent context.Context) error {
 	ctx, stop := context.WithCancelCause(parent)
-	var running sync.WaitGroup
+	var background, belonging sync.WaitGroup
 	for _, f := range l.background {
-		running.Go(func() {
-			if err := l.guard(ctx, f); err != nil && ctx.Err() == nil {
+		background.Go(func() {
+			if err := l.guard(ctx, "background", f); err != nil && ctx.Err() == nil {
 				stop(err)
 			}
 		})
 	}
-	running.Go(func() {
+	belonging.Go(func() {
 		if err := l.belong(ctx); err != nil {
 			stop(err)
 		}
@@ -127,17 +130,38 @@ func (l *life) work(parent context.Context) error {
 	<-ctx.Done()
 	l.draining.Store(true)
 	stop(errDrained)
-	running.Wait()
+	belonging.Wait() // nothing registers or connects from here on
+	if !within(l.timings.Drain, background.Wait) {
+		l.log.WarnContext(ctx, "a background function ignores the end of its context; the drain goes on without it", "limit", l.timings.Drain)
+	}
 	if parent.Err() == nil {
 		return context.Cause(ctx)
 	}
 	return nil
 }
 
-func (l *life) guard(ctx context.Context, f func(context.Context) error) (err error) {
+// within does f and reports whether it returned within the limit. After that
+// it is left alone.
+func within(limit time.Duration, f func()) bool {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+func (l *life) guard(ctx context.Context, what string, f func(context.Context) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = l.panicked(ctx, "background", p)
+			err = l.panicked(ctx, what, p)
 		}
 	}()
 	return f(ctx)
@@ -168,12 +192,19 @@ func (l *life) drain(ctx context.Context) {
 // closeLimit bounds what closing may take once the drain is over.
 const closeLimit = 5 * time.Second
 
-// close gives up the connection at once. Handlers that still run are cancelled.
+// close gives up the connection at once. Handlers that still run are cancelled; one
+// that ignores that is left alone.
 func (l *life) close(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
 	defer cancel()
 	c := l.conn
 	l.conn = connection{}
+	if !within(closeLimit, func() { c.close(ctx, l.log) }) {
+		l.log.WarnContext(ctx, "a handler ignores the end of its context; the connection to the bus is given up as it is", "limit", closeLimit)
+	}
+}
+
+func (c connection) close(ctx context.Context, log *slog.Logger) {
 	var errs []error
 	for _, sub := range c.subscriptions {
 		errs = append(errs, sub.Close())
@@ -185,7 +216,7 @@ func (l *life) close(ctx context.Context) {
 		errs = append(errs, c.bus.Close(ctx))
 	}
 	if err := errors.Join(errs...); err != nil {
-		l.log.WarnContext(ctx, "closing the connection to the bus failed", "error", err)
+		log.WarnContext(ctx, "closing the connection to the bus failed", "error", err)
 	}
 }
 

@@ -111,13 +111,7 @@ func (s *Service) shed(ctx context.Context, r *route, busy int64, now time.Time)
 
 // answer authorises, decodes, handles and encodes.
 func (s *Service) answer(ctx *scope, r *route, m *bus.Message, contentType string) (*bus.Message, *fault.Error) {
-	response, err := s.respond(ctx, r, m)
-	var body []byte
-	if err == nil {
-		if body, err = encode(response, contentType); err != nil {
-			err = fault.Wrap(err, fault.Internal, "platform.encode", "the answer of %s cannot be encoded", r.name)
-		}
-	}
+	response, body, err := s.respond(ctx, r, m, contentType)
 	if err != nil {
 		f := fault.From(err)
 		s.logFailure(ctx, r, f)
@@ -126,14 +120,25 @@ func (s *Service) answer(ctx *scope, r *route, m *bus.Message, contentType strin
 	return &bus.Message{Header: s.replyHeader(contentType), Body: body}, httpFailure(response)
 }
 
-// respond authorises and decodes a request and has it handled. A panic anywhere in
-// that becomes Internal.
-func (s *Service) respond(ctx *scope, r *route, m *bus.Message) (response proto.Message, err error) {
+// respond is answer up to the reply. A panic anywhere in it becomes Internal, also
+// one while a message is encoded that the handler still changes.
+func (s *Service) respond(ctx *scope, r *route, m *bus.Message, contentType string) (response proto.Message, body []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			response, err = nil, s.panicked(ctx, r.endpoint.Name, p)
+			response, body, err = nil, nil, s.panicked(ctx, r.endpoint.Name, p)
 		}
 	}()
+	if response, err = s.request(ctx, r, m); err != nil {
+		return nil, nil, err
+	}
+	if body, err = encode(response, contentType); err != nil {
+		return nil, nil, fault.Wrap(err, fault.Internal, "platform.encode", "the answer of %s cannot be encoded", r.name)
+	}
+	return response, body, nil
+}
+
+// request authorises and decodes a request and has it handled.
+func (s *Service) request(ctx *scope, r *route, m *bus.Message) (proto.Message, error) {
 	if err := s.config.authorise(ctx, r.endpoint, ctx.caller); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/pprof"
@@ -111,7 +112,14 @@ func currentChecks() []healthCheck {
 // run waits no longer than ctx, also for a check that does not look at it.
 func (c healthCheck) run(ctx context.Context) healthResult {
 	done := make(chan error, 1)
-	go func() { done <- c.check(ctx) }()
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				done <- fmt.Errorf("the check panicked: %v", p)
+			}
+		}()
+		done <- c.check(ctx)
+	}()
 	var err error
 	select {
 	case err = <-done:

@@ -719,10 +719,12 @@ func (x *Who) GetFrom() string {
 
 // Reregister is published on discovery.reregister by a discovery instance that
 // found no other at its start and so cannot know who is running: every instance
-// is to register again at once, with that discovery instance.
+// is to register again at once, with that discovery instance. It is published
+// again several times in the first minute, for those who were reconnecting.
 type Reregister struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Discovery     string                 `protobuf:"bytes,1,opt,name=discovery,proto3" json:"discovery,omitempty"` // instance of kernel.discovery to register with
+	Again         bool                   `protobuf:"varint,2,opt,name=again,proto3" json:"again,omitempty"`        // not the first time: meant for those who lately neither registered nor heard a heartbeat
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -762,6 +764,13 @@ func (x *Reregister) GetDiscovery() string {
 		return x.Discovery
 	}
 	return ""
+}
+
+func (x *Reregister) GetAgain() bool {
+	if x != nil {
+		return x.Again
+	}
+	return false
 }
 
 var File_kernel_discovery_discovery_proto protoreflect.FileDescriptor
@@ -812,10 +821,11 @@ const file_kernel_discovery_discovery_proto_rawDesc = "" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12\x12\n" +
 	"\x04zone\x18\x03 \x01(\tR\x04zone\"\x19\n" +
 	"\x03Who\x12\x12\n" +
-	"\x04from\x18\x01 \x01(\tR\x04from\"*\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\"@\n" +
 	"\n" +
 	"Reregister\x12\x1c\n" +
-	"\tdiscovery\x18\x01 \x01(\tR\tdiscovery2\xe8\x02\n" +
+	"\tdiscovery\x18\x01 \x01(\tR\tdiscovery\x12\x14\n" +
+	"\x05again\x18\x02 \x01(\bR\x05again2\xe8\x02\n" +
 	"\tDiscovery\x12h\n" +
 	"\bRegister\x12!.kernel.discovery.RegisterRequest\x1a\".kernel.discovery.RegisterResponse\"\x15\xd2\xda\x18\x0e\n" +
 	"\aSERVICE\x10\n" +
