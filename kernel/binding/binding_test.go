@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hansom-platform/hansom/bus"
@@ -260,6 +261,22 @@ func TestLiveInstanceThatDiscoveryForgotStaysBound(t *testing.T) {
 			}
 			return ""
 		})
+	})
+}
+
+func TestBindingRegistersWithTheDiscoveryThatAsks(t *testing.T) {
+	inZone(t, func(t *testing.T, z *zone) {
+		svc := z.binding()
+		z.discovery.forget(svc.ID())
+		from := z.discovery.svc
+		if err := from.PublishEvent(t.Context(), "discovery.reregister", &discoverypb.Reregister{Discovery: from.ID()}); err != nil {
+			t.Fatalf("publish: %v", err)
+		}
+		synctest.Wait()
+		response, err := z.discovery.Instances(t.Context(), nil)
+		if err != nil || !slices.ContainsFunc(response.GetRegistrations(), func(r *discoverypb.Registration) bool { return r.GetInstance().GetId() == svc.ID() }) {
+			t.Errorf("%s is not listed again: %v, %v", svc.ID(), response, err)
+		}
 	})
 }
 

@@ -122,6 +122,9 @@ func (f *finder) instances(ctx context.Context) ([]*discoverypb.Instance, error)
 type registry struct{ b *binding }
 
 func (r registry) Register(ctx context.Context, i *discoverypb.Instance) error {
+	if asked := platform.Addressee(ctx); asked != "" {
+		r.b.discovery.found(asked)
+	}
 	select {
 	case <-r.b.discovery.filled:
 	case <-ctx.Done():

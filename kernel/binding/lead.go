@@ -146,19 +146,33 @@ func (b *binding) probe(ctx context.Context, instances []*discoverypb.Instance) 
 		calls[k] = func(ctx context.Context) error {
 			s, err := b.stats(ctx, i, b.config.Probe)
 			if err == nil && (s.GetService() != i.GetService() || s.GetVersion() != i.GetVersion()) {
-				return fault.New(fault.Conflict, "kernel.binding.probe", "%s is not what it is bound as", i.GetId())
+				return fault.New(fault.Conflict, reasonImpostor, "%s is not what it is bound as", i.GetId())
 			}
 			return err
 		}
 	}
 	for k, err := range platform.ParallelAll(ctx, maxCalls, calls...) {
-		if err == nil {
-			alive = append(alive, instances[k])
-		} else {
+		if silent(err) {
 			dead = append(dead, instances[k])
+		} else {
+			alive = append(alive, instances[k])
 		}
 	}
 	return alive, dead
+}
+
+// reasonImpostor is the reason of a probe that something else answered.
+const reasonImpostor = "kernel.binding.probe"
+
+// silent tells that an instance is not there or hangs. Any answer of its own shows
+// that it lives, even an error; a failure of this side, such as that the bus is away,
+// shows nothing, and whoever is bound stays so.
+func silent(err error) bool {
+	if err == nil {
+		return false
+	}
+	f := fault.From(err)
+	return f.Reason == reasonImpostor || f.Origin == fault.Local && (f.Code == fault.NoRoute || f.Code == fault.Timeout)
 }
 
 // stats asks one instance what it is and served.

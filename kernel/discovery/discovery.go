@@ -25,7 +25,8 @@
 //
 // discovery.up and discovery.down tell what changed, published by the discovery
 // instance that changed it. discovery.alive says where discovery is. A
-// discovery instance that finds no other at its start publishes discovery.reregister.
+// discovery instance that finds no other at its start publishes discovery.reregister,
+// and again and again in its first minute, for those who were reconnecting.
 package discovery
 
 import (
@@ -94,6 +95,7 @@ type discovery struct {
 	picture *picture
 	session atomic.Pointer[coord.Session] // nil until the first one is open
 	watcher *coord.Watcher
+	lone    bool // no other was found at the start
 	outbox  *outbox
 	beats   chan struct{} // as many heartbeats at once as it holds
 	rounds  rounds
@@ -132,6 +134,7 @@ func (d *discovery) prepare() {
 	d.svc.Background(d.adopt)
 	d.svc.Background(d.keepRounds)
 	d.svc.Background(d.announce)
+	d.svc.Background(d.callIn)
 	d.svc.Background(d.deliver)
 	d.svc.Check("session in coord", d.checkSession)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -279,6 +280,24 @@ func TestNewLoneDiscoveryLearnsAtOnceWhoIsRunning(t *testing.T) {
 		r.always(20*time.Second, "time to pass until the nodes are gone", func() bool { return true })
 		two := r.discovery()
 		r.await(500*time.Millisecond, "a new discovery instance to know all", func() bool { return slices.Equal(sortedKeys(r.owners(two)), want) })
+	})
+}
+
+func TestLoneDiscoveryAsksAgainForThoseWhoReconnect(t *testing.T) {
+	inRegion(t, func(t *testing.T, r *region) {
+		var asked atomic.Int64
+		sub, err := r.bus.Subscribe(t.Context(), bus.Subscription{Topic: "discovery.reregister"}, func(context.Context, *bus.Event) error {
+			asked.Add(1)
+			return nil
+		})
+		if err != nil {
+			t.Fatalf("subscribe: %v", err)
+		}
+		defer sub.Close()
+		r.discovery()
+		r.discovery() // is not alone, and asks nobody
+		r.await(4*time.Second, "four calls to register within four seconds", func() bool { return asked.Load() == 4 })
+		r.always(10*time.Minute, "the calls to end", func() bool { return asked.Load() <= 7 })
 	})
 }
 

@@ -81,6 +81,13 @@ func (o *outbox) take() []event {
 	return all
 }
 
+// putBack puts events that were taken before all others.
+func (o *outbox) putBack(events []event) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.events = append(events, o.events...)
+}
+
 // deliver publishes the events of the outbox, each until it succeeds or is stale.
 // When the service stops, it publishes what is left: see flush.
 func (d *discovery) deliver(ctx context.Context) error {
@@ -90,21 +97,29 @@ func (d *discovery) deliver(ctx context.Context) error {
 			return nil
 		case <-d.outbox.filled:
 		}
-		for _, e := range d.outbox.take() {
-			d.publish(ctx, e)
+		events := d.outbox.take()
+		for k, e := range events {
+			if !d.publish(ctx, e) {
+				d.outbox.putBack(events[k:])
+				return nil
+			}
 		}
 	}
 }
 
-func (d *discovery) publish(ctx context.Context, e event) {
+// publish reports false when ctx ended before e was published.
+func (d *discovery) publish(ctx context.Context, e event) bool {
 	for {
 		err := d.svc.PublishEvent(ctx, e.topic, e.message)
 		if err == nil {
-			return
+			return true
 		}
-		if time.Since(e.at) > stale || !pause(ctx, retryPause) {
+		if time.Since(e.at) > stale {
 			d.log.WarnContext(ctx, "an event could not be published", "topic", e.topic, "error", err)
-			return
+			return true
+		}
+		if !pause(ctx, retryPause) {
+			return false
 		}
 	}
 }

@@ -32,11 +32,11 @@ func (d *discovery) start(ctx context.Context) error {
 		}
 		d.take(ctx, ev)
 	}
-	lone := d.meet(ctx)
+	d.lone = d.meet(ctx)
 	if err := d.insist(ctx, "open a session", func() error { return d.openSession(ctx) }); err != nil {
 		return err
 	}
-	if lone {
+	if d.lone {
 		d.inherit(ctx)
 	}
 	return nil
@@ -187,7 +187,7 @@ func (d *discovery) adoptOne(ctx context.Context, id string) error {
 
 // meet makes up for what the nodes cannot tell at the start: instances whose
 // discovery instance has just died. Another discovery instance knows them; where
-// there is none, which meet reports, they are asked to register again.
+// there is none, which meet reports, they are asked to register again: see callIn.
 func (d *discovery) meet(ctx context.Context) (lone bool) {
 	client := discoverypb.NewDiscoveryClient(d.svc)
 	for _, other := range d.picture.living() {
@@ -203,6 +203,22 @@ func (d *discovery) meet(ctx context.Context) (lone bool) {
 		}
 		return false
 	}
-	d.outbox.add(topicReregister, &discoverypb.Reregister{Discovery: d.svc.ID()})
 	return true
+}
+
+// callIn has a lone discovery instance ask all to register again, at once and then at
+// growing intervals: whoever reconnects to a bus that started anew together with
+// this instance misses the first events. Those who have their place ignore the later ones.
+func (d *discovery) callIn(ctx context.Context) error {
+	if !d.lone {
+		return nil
+	}
+	const first, last = 500 * time.Millisecond, time.Minute
+	for wait := first; wait < last; wait *= 2 {
+		d.outbox.add(topicReregister, &discoverypb.Reregister{Discovery: d.svc.ID(), Again: wait > first})
+		if !pause(ctx, wait) {
+			return nil
+		}
+	}
+	return nil
 }
