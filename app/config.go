@@ -111,8 +111,8 @@ func (c Config) check() error {
 	for _, w := range []struct{ what, value string }{
 		{"region", c.Zone.Region}, {"zone", c.Zone.Zone}, {"version", c.Version}, {"overlay", c.Overlay},
 	} {
-		if strings.ContainsFunc(w.value, func(r rune) bool { return !wordRune(r) }) {
-			errs = append(errs, fmt.Errorf("%s %q: want letters, digits and . _ -", w.what, w.value))
+		if err := CheckWord(w.what, w.value); err != nil {
+			errs = append(errs, err)
 		}
 	}
 	if c.Taxis < 0 {
@@ -143,6 +143,15 @@ func (c Config) checkServices() error {
 		return nil
 	}
 	return fmt.Errorf("there is no service %s in this build; there is %s", strings.Join(unknown, ", "), strings.Join(Services(), ", "))
+}
+
+// CheckWord returns an error for a region, zone, version or overlay that cannot be
+// one. Empty ones can.
+func CheckWord(what, value string) error {
+	if strings.ContainsFunc(value, func(r rune) bool { return !wordRune(r) }) {
+		return fmt.Errorf("%s %q: want letters, digits and . _ -", what, value)
+	}
+	return nil
 }
 
 func wordRune(r rune) bool {

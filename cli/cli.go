@@ -76,8 +76,30 @@ of taxis, in one process; the other commands look into a running platform and st
 	root.SetOut(f.Out)
 	root.SetErr(f.Err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return factory.Usage(cmd, "%w", err) })
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.InitDefaultCompletionCmd()
+	root.SetHelpCommand(help(root))
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" {
+			factory.Group(cmd)
+		}
+	}
 	return root
+}
+
+// help is cobra's own, but for a word that is no command: that is wrong usage.
+func help(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [command]",
+		Short: "Help about any command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			of, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return factory.Usage(cmd, "unknown command %q for %q", strings.Join(args, " "), root.Name())
+			}
+			return of.Help()
+		},
+	}
 }
 
 // complain prints an error. A fault begins with its code.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hansom-platform/hansom/app"
 	"github.com/hansom-platform/hansom/bus"
 	"github.com/hansom-platform/hansom/cli/factory"
 	"github.com/hansom-platform/hansom/cli/output"
@@ -43,7 +44,7 @@ func New(f *factory.Factory, run func(context.Context, *Options) error) *cobra.C
 		Short: "Call an endpoint of a service and print its answer",
 		Long: `Call an endpoint of a service over the bus, as the operator, and print its answer as JSON.
 
-The request is JSON: an argument, @file, or - for standard input; without one it is {}. An error of the platform
+The request is JSON: an argument, @file, or - (also @-) for standard input; without one it is {}. An error of the platform
 is printed with its code, such as NO_ROUTE, and its reason; the exit status is then 1.`,
 		Example: `  hansom call core.city read '{"code":"LON"}'
   hansom call core.eta health --instance core.eta-0190a0b0-... -v`,
@@ -54,8 +55,11 @@ is printed with its code, such as NO_ROUTE, and its reason; the exit status is t
 			if len(args) == 3 {
 				o.Request = args[2]
 			}
-			if o.Cohort != bus.NoCohort && (o.Cohort < 0 || o.Cohort >= bus.Cohorts) {
+			if cmd.Flags().Changed("cohort") && (o.Cohort < 0 || o.Cohort >= bus.Cohorts) {
 				return factory.Usage(cmd, "--cohort %d: want 0 to %d", o.Cohort, bus.Cohorts-1)
+			}
+			if err := app.CheckWord("--overlay", o.Overlay); err != nil {
+				return factory.Usage(cmd, "%w", err)
 			}
 			if o.Timeout <= 0 {
 				return factory.Usage(cmd, "--timeout %s: want more than 0", o.Timeout)
@@ -88,10 +92,12 @@ func call(ctx context.Context, f *factory.Factory, o *Options) error {
 		return err
 	}
 	defer session.Close()
+	target, err := describe(ctx, session, o)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	target := describe(ctx, session, o)
-
 	ctx, span := telemetry.StartRoot(ctx, "hansom call")
 	var by platform.ServedBy
 	start := f.Now()
@@ -131,7 +137,7 @@ func readRequest(f *factory.Factory, request string) ([]byte, error) {
 	body, source := []byte(request), "the request"
 	var err error
 	switch {
-	case request == "-":
+	case request == "-", request == "@-":
 		source = "standard input"
 		body, err = io.ReadAll(io.LimitReader(f.In, bus.MaxBody+1))
 	case strings.HasPrefix(request, "@"):
@@ -145,7 +151,10 @@ func readRequest(f *factory.Factory, request string) ([]byte, error) {
 		return []byte("{}"), nil
 	}
 	var object map[string]json.RawMessage
-	if err := json.Unmarshal(body, &object); err != nil {
+	switch err := json.Unmarshal(body, &object); {
+	case err != nil && json.Valid(body):
+		return nil, fmt.Errorf(`%s is no JSON object: want one such as {"code":"LON"}`, source)
+	case err != nil:
 		return nil, fmt.Errorf("%s is no JSON object: %w", source, err)
 	}
 	return body, nil
@@ -153,21 +162,26 @@ func readRequest(f *factory.Factory, request string) ([]byte, error) {
 
 // describe asks discovery what the endpoint declares, so that the call is retried and
 // timed as services' calls are. What cannot be found out is left open:
-// the call itself will tell what is wrong.
-func describe(ctx context.Context, session *factory.Session, o *Options) platform.Target {
+// the call itself will tell what is wrong. Endpoints that speak HTTP are refused.
+func describe(ctx context.Context, session *factory.Session, o *Options) (platform.Target, error) {
 	t := platform.Target{Service: o.Service, Endpoint: o.Endpoint, ContentType: bus.ContentJSON}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	response, err := discoverypb.NewDiscoveryClient(session).Instances(ctx, &discoverypb.InstancesRequest{Service: o.Service})
 	if err != nil {
-		return t
+		return t, nil //nolint:nilerr // see above
 	}
 	for _, r := range response.GetRegistrations() {
 		for _, e := range r.GetInstance().GetEndpoints() {
-			if e.GetEndpoint() == o.Endpoint {
-				t.Idempotent, t.Upper95 = e.GetIdempotent(), time.Duration(e.GetUpper95Ms())*time.Millisecond
+			if e.GetEndpoint() != o.Endpoint {
+				continue
 			}
+			if e.GetHttp() {
+				path := strings.ReplaceAll(strings.TrimPrefix(o.Service, "api."), ".", "/") + "/" + o.Endpoint
+				return t, fmt.Errorf("%s %s speaks HTTP: ask the thin API for /%s", o.Service, o.Endpoint, path)
+			}
+			t.Idempotent, t.Upper95 = e.GetIdempotent(), time.Duration(e.GetUpper95Ms())*time.Millisecond
 		}
 	}
-	return t
+	return t, nil
 }

@@ -4,6 +4,7 @@
 package factory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/hansom-platform/hansom/app"
 	"github.com/hansom-platform/hansom/app/dial"
 	"github.com/hansom-platform/hansom/bus"
+	"github.com/hansom-platform/hansom/fault"
 	"github.com/hansom-platform/hansom/platform"
 )
 
@@ -62,6 +64,7 @@ func (c *Connection) Bind(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&c.Bus, "bus", "", "`URL` of the platform's bus (default $HANSOM_BUS, else what admin.json in the data folder says)")
 	f.StringVar(&c.Data, "data", app.DefaultData, "data `folder` of the `hansom up` to talk to")
+	_ = cmd.MarkFlagDirname("data")
 	f.StringVar(&c.Zone.Region, "region", "", "`region` to route from (default $HANSOM_REGION, else local)")
 	f.StringVar(&c.Zone.Zone, "zone", "", "`zone` to route from (default $HANSOM_ZONE, else a)")
 }
@@ -85,9 +88,16 @@ func (f *Factory) Open(ctx context.Context, c Connection) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	z := f.Place(c.Zone)
+	if err := errors.Join(app.CheckWord("region", z.Region), app.CheckWord("zone", z.Zone)); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	b, err := f.Dial(ctx, url, f.Place(c.Zone))
+	b, err := f.Dial(ctx, url, z)
+	if fault.Is(err, fault.BadRequest) {
+		return nil, fmt.Errorf("cannot reach the platform at %s (from %s): %w", dial.Redacted(url), source, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot reach the platform at %s (from %s); is `hansom up` running? Else say where with --bus, $HANSOM_BUS or --data: %w",
 			dial.Redacted(url), source, err)
@@ -122,16 +132,8 @@ func (f *Factory) Admin(folder string) (app.Admin, error) {
 
 // Place fills in what z leaves open.
 func (f *Factory) Place(z bus.Zone) bus.Zone {
-	pick := func(values ...string) string {
-		for _, v := range values {
-			if v != "" {
-				return v
-			}
-		}
-		return ""
-	}
 	return bus.Zone{
-		Region: pick(z.Region, f.Env("HANSOM_REGION"), "local"),
-		Zone:   pick(z.Zone, f.Env("HANSOM_ZONE"), "a"),
+		Region: cmp.Or(z.Region, f.Env("HANSOM_REGION"), "local"),
+		Zone:   cmp.Or(z.Zone, f.Env("HANSOM_ZONE"), "a"),
 	}
 }

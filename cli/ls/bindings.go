@@ -19,9 +19,11 @@ func NewBindings(f *factory.Factory, run Run) *cobra.Command {
 	o := &Options{}
 	cmd := verb(f, o, run, "bindings", "List what is bound, as the bus itself has it, and how that differs from what should be")
 	cmd.Flags().StringVar(&o.State, "state", "", "only bindings in this `state`: ok, missing or stray")
+	states := []string{"ok", "missing", "stray"}
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(states, cobra.ShellCompDirectiveNoFileComp))
 	check := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if !slices.Contains([]string{"", "ok", "missing", "stray"}, o.State) {
+		if o.State != "" && !slices.Contains(states, o.State) {
 			return factory.Usage(cmd, "--state %s: want ok, missing or stray", o.State)
 		}
 		return check(cmd, args)
@@ -40,6 +42,9 @@ func bindings(ctx context.Context, f *factory.Factory, o *Options) error {
 		return err
 	}
 	all := response.GetBindings()
+	if o.Service != "" && len(all) == 0 {
+		return fmt.Errorf("nothing is bound for %s; `hansom ls services` shows what runs", o.Service)
+	}
 	if o.State != "" {
 		all = slices.DeleteFunc(all, func(b *bindingpb.Bound) bool { return b.GetState() != o.State })
 	}

@@ -110,13 +110,12 @@ func Raw(w io.Writer, data []byte) error {
 
 // Table aligns columns.
 type Table struct {
-	w    *tabwriter.Writer
-	rows int
+	w *tabwriter.Writer
 }
 
 // NewTable starts a table with a header.
 func NewTable(w io.Writer, header ...string) *Table {
-	t := &Table{w: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
+	t := &Table{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
 	t.write(header)
 	return t
 }
@@ -129,7 +128,6 @@ func (t *Table) Row(cells ...any) {
 			texts[i] = "-"
 		}
 	}
-	t.rows++
 	t.write(texts)
 }
 

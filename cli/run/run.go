@@ -35,8 +35,8 @@ output tells when all are registered and bound. Ctrl-C lets them finish what the
 There is ` + strings.Join(app.Services(), ", ") + `.`,
 		Example: `  hansom run core.eta --version 20990101000000
   hansom run core.routing --overlay alice`,
-		Args:      factory.Args(cobra.MinimumNArgs(1)),
-		ValidArgs: app.Services(),
+		Args:              factory.Args(cobra.MinimumNArgs(1)),
+		ValidArgsFunction: cobra.FixedCompletions(app.Services(), cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Config.Services = args
 			o.Config.Zone = f.Place(o.Connection.Zone)
@@ -68,8 +68,8 @@ func serve(ctx context.Context, f *factory.Factory, o *Options) error {
 		return err
 	}
 	a, err := app.New(o.Config)
-	if err != nil {
-		return err
+	if err != nil { // what it can know without opening anything is what the flags say
+		return &factory.UsageError{Err: err, Hint: "hansom run"}
 	}
 	return up.Serve(ctx, f, a, func(w io.Writer) { ready(w, a) })
 }

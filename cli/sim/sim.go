@@ -51,6 +51,7 @@ reports its position every few seconds. Ctrl-C signs them off.`,
 	fl := cmd.Flags()
 	fl.StringVar(&o.API, "api", "", "base `URL` of the thin API (default what admin.json in the data folder says)")
 	fl.StringVar(&o.Data, "data", app.DefaultData, "data `folder` of the `hansom up` to talk to")
+	_ = cmd.MarkFlagDirname("data")
 	fl.StringVar(&o.City, "city", app.DefaultCity, "`code` of the city")
 	fl.IntVar(&o.Taxis, "taxis", 100, "how many taxis")
 	fl.Uint64Var(&o.Seed, "seed", 0, "the same seed gives the same drivers and ways; 0 draws one")

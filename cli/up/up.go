@@ -2,6 +2,7 @@
 package up
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -43,6 +44,8 @@ The data folder is locked while it is used, and holds what other commands need t
 				o.Config.Taxis = 0
 				o.Config.Services = app.PlatformServices()
 			}
+			o.Config.City = cmp.Or(o.Config.City, app.DefaultCity)
+			o.Config.Data = cmp.Or(o.Config.Data, app.DefaultData)
 			o.Config.Zone = f.Place(o.Config.Zone)
 			if run != nil {
 				return run(cmd.Context(), o)
@@ -55,6 +58,7 @@ The data folder is locked while it is used, and holds what other commands need t
 	fl.IntVar(&c.Taxis, "taxis", 200, "how many taxis to simulate")
 	fl.StringVar(&c.City, "city", app.DefaultCity, "`code` of the city that the taxis drive in")
 	fl.StringVar(&c.Data, "data", app.DefaultData, "data `folder`")
+	_ = cmd.MarkFlagDirname("data")
 	fl.StringVar(&c.Listen, "listen", app.DefaultListen, "`address` of the thin API")
 	fl.StringVar(&c.BusListen, "bus-listen", broker.DefaultListen, "`address` of the embedded bus")
 	fl.StringVar(&c.MetricsListen, "metrics-listen", app.DefaultMetrics, "`address` of metrics, profiles and health, or \""+app.Nothing+"\"")
@@ -71,8 +75,8 @@ func up(ctx context.Context, f *factory.Factory, o *Options) error {
 	}
 	o.Config.Logger = log
 	a, err := app.New(o.Config)
-	if err != nil {
-		return err
+	if err != nil { // what it can know without opening anything is what the flags say
+		return &factory.UsageError{Err: err, Hint: "hansom up"}
 	}
 	return Serve(ctx, f, a, func(w io.Writer) { ready(w, a.Admin(), o) })
 }

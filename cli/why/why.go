@@ -44,7 +44,10 @@ each endpoint. START is when the call was made, counted from the first; TOOK is 
 the instance was at it: the difference is the bus, the queue and the network.`,
 		Args: factory.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.Request = args[0]
+			o.Request = strings.ToLower(strings.TrimSpace(args[0]))
+			if !traceID.MatchString(o.Request) {
+				return factory.Usage(cmd, "%q is no request id: want the 32 hexadecimal digits of an X-Request-Id header", args[0])
+			}
 			if run != nil {
 				return run(cmd.Context(), o)
 			}
@@ -60,10 +63,7 @@ the instance was at it: the difference is the bus, the queue and the network.`,
 var traceID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 func why(ctx context.Context, f *factory.Factory, o *Options) error {
-	id := strings.ToLower(strings.TrimSpace(o.Request))
-	if !traceID.MatchString(id) {
-		return fmt.Errorf("%q is no request id: want the 32 hexadecimal digits of an X-Request-Id header", o.Request)
-	}
+	id := o.Request
 	session, err := f.Open(ctx, o.Connection)
 	if err != nil {
 		return err
