@@ -45,7 +45,7 @@ func measureCalls(ctx context.Context, o options) (any, error) {
 		}
 	}
 	for round := range o.rounds {
-		fmt.Printf("\r  round %d of %d", round+1, o.rounds)
+		progress("round %d of %d", round+1, o.rounds)
 		for i, p := range peers {
 			runtime.GC()
 			s, err := load(ctx, p, o, o.duration)
@@ -167,7 +167,7 @@ func summarise(peers []peer, samples [][]sample) []figure {
 }
 
 func printFigures(figures []figure, o options) {
-	fmt.Printf("\r  %d callers, %d B, medians of %d rounds of %v\n\n", o.callers, o.body, o.rounds, o.duration)
+	fmt.Printf("  %d callers, %d B, medians of %d rounds of %v\n\n", o.callers, o.body, o.rounds, o.duration)
 	fmt.Printf("  %-24s %10s %10s %10s", "", "calls/s", "p50", "p99")
 	compared := figures[:min(2, len(figures))]
 	for _, f := range compared {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -108,6 +109,14 @@ func profileTo(file string) (stop func(), err error) {
 		pprof.StopCPUProfile()
 		_ = f.Close()
 	}, nil
+}
+
+// progress draws over the last progress, on standard error and only where that is
+// a terminal; what is printed next draws over it too.
+func progress(format string, args ...any) {
+	if info, err := os.Stderr.Stat(); err == nil && info.Mode()&fs.ModeCharDevice != 0 {
+		fmt.Fprintf(os.Stderr, "  "+format+"\r", args...)
+	}
 }
 
 func names() string {

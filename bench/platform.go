@@ -164,7 +164,7 @@ func measureStart(ctx context.Context, o options) (any, error) {
 	}
 	var took []time.Duration
 	for i := range o.starts {
-		fmt.Printf("\r  instance %d of %d", i+1, o.starts)
+		progress("instance %d of %d", i+1, o.starts)
 		d, err := h.startOne(caller)
 		if err != nil {
 			return nil, err
@@ -173,7 +173,7 @@ func measureStart(ctx context.Context, o options) (any, error) {
 	}
 	slices.Sort(took)
 	p50, p99 := quantile(took, 0.5), quantile(took, 0.99)
-	fmt.Printf("\r  %d instances: p50 %v, p99 %v\n", o.starts, p50.Round(100*time.Microsecond), p99.Round(100*time.Microsecond))
+	fmt.Printf("  %d instances: p50 %v, p99 %v\n", o.starts, p50.Round(100*time.Microsecond), p99.Round(100*time.Microsecond))
 	return map[string]any{"starts": o.starts, "p50_ns": p50, "p99_ns": p99}, nil
 }
 
