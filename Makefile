@@ -27,7 +27,7 @@ help: ## show this list
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
-	@echo "  ARGS='...' is passed to 'hansom up', TEST_FLAGS='...' to 'go test'."
+	@echo "  ARGS='...' is passed to 'hansom up' and to bench, TEST_FLAGS='...' to 'go test'."
 
 .PHONY: up
 up: build ## build, then run the whole platform with its demo city (Ctrl-C stops it)
@@ -44,6 +44,7 @@ deps: ## install what the tests need and this machine lacks (a C compiler for th
 .PHONY: test
 test: deps check-format ## check format, vet, then run every test with the race detector
 	go vet ./...
+	cd bench && go vet ./...
 	CGO_ENABLED=1 go test -race -timeout 10m $(TEST_FLAGS) ./...
 
 .PHONY: test-short
@@ -59,13 +60,13 @@ check-format:
 	fi
 
 .PHONY: bench
-bench: ## measure the platform against bare NATS and gRPC on this machine
-	cd bench && go run . $(ARGS)
+bench: build ## measure the platform against bare NATS and gRPC on this machine
+	cd bench && go run -buildvcs=false . $(ARGS)
 
 .PHONY: lint
 lint: .tools/bin/golangci-lint .tools/bin/buf ## look for bugs in Go code and faults in .proto contracts (mend format with: make fmt)
 	.tools/bin/golangci-lint run ./...
-	@if [ -f bench/go.mod ]; then set -x; cd bench && ../.tools/bin/golangci-lint run --config ../.golangci.yml ./...; fi
+	cd bench && ../.tools/bin/golangci-lint run --config ../.golangci.yml ./...
 	.tools/bin/buf lint
 	.tools/bin/buf format --exit-code --diff
 
@@ -77,10 +78,9 @@ fmt: .tools/bin/buf ## format Go code and .proto contracts
 .PHONY: generate
 generate: .tools/bin/buf ## generate Go code from the .proto contracts, and docs/cli from the commands
 	tools/generate.sh write
-	go run -buildvcs=false ./cmd/hansom reference docs/cli
 
 .PHONY: generate-check
-generate-check: .tools/bin/buf ## fail if the generated code is not what make generate makes
+generate-check: .tools/bin/buf ## fail if the generated code or docs/cli is not what make generate makes
 	tools/generate.sh check
 
 .PHONY: tools

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the Go code of every .proto contract with the plugins of this checkout.
+# Makes the Go code of every .proto contract with the plugins of this checkout, and docs/cli from the commands.
 #
 #   generate.sh write   writes what differs and removes what no contract makes any more
 #   generate.sh check   writes nothing; prints the difference and exits 1 if there is one
@@ -48,19 +48,28 @@ deliver() {
 
 fail_if_stale() {
 	if [ "$stale" -ne 0 ]; then
-		echo "generated code is not what the contracts make (mend with: make generate)" >&2
+		echo "what is generated is not what make generate makes of its source (mend with: make generate)" >&2
 		exit 1
 	fi
 }
 
 stale=0
 mkdir -p "$bin"
-go build -o "$bin/protoc-gen-go" google.golang.org/protobuf/cmd/protoc-gen-go
+go build -buildvcs=false -o "$bin/protoc-gen-go" google.golang.org/protobuf/cmd/protoc-gen-go
 "$bin/buf" generate --template tools/buf/options.gen.yaml --path proto/hansom -o "$out"
 deliver proto/hansom
 fail_if_stale
 
-go build -o "$bin/protoc-gen-hansom" ./cmd/protoc-gen-hansom
+go build -buildvcs=false -o "$bin/protoc-gen-hansom" ./cmd/protoc-gen-hansom
 "$bin/buf" generate -o "$out"
 deliver proto
 fail_if_stale
+
+# The command writes and removes whole pages by itself.
+if [ "$mode" = check ]; then
+	go run -buildvcs=false ./cmd/hansom reference "$out/cli"
+	diff -ruN docs/cli "$out/cli" >&2 || stale=1
+	fail_if_stale
+else
+	go run -buildvcs=false ./cmd/hansom reference docs/cli
+fi
