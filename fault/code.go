@@ -27,21 +27,20 @@ const (
 
 var codes = [...]struct {
 	name   string
-	title  string
 	status int
 }{
-	Internal:     {"INTERNAL", "Internal error", http.StatusInternalServerError},
-	BadRequest:   {"BAD_REQUEST", "Bad request", http.StatusBadRequest},
-	Unauthorized: {"UNAUTHORIZED", "Unauthorized", http.StatusUnauthorized},
-	Forbidden:    {"FORBIDDEN", "Forbidden", http.StatusForbidden},
-	NotFound:     {"NOT_FOUND", "Not found", http.StatusNotFound},
-	Conflict:     {"CONFLICT", "Conflict", http.StatusConflict},
-	Throttled:    {"THROTTLED", "Too many requests", http.StatusTooManyRequests},
-	Timeout:      {"TIMEOUT", "Timeout", http.StatusGatewayTimeout},
-	NoRoute:      {"NO_ROUTE", "No route", http.StatusServiceUnavailable},
-	Unavailable:  {"UNAVAILABLE", "Unavailable", http.StatusServiceUnavailable},
-	CircuitOpen:  {"CIRCUIT_OPEN", "Circuit open", http.StatusServiceUnavailable},
-	BadResponse:  {"BAD_RESPONSE", "Bad response", http.StatusBadGateway},
+	Internal:     {"INTERNAL", http.StatusInternalServerError},
+	BadRequest:   {"BAD_REQUEST", http.StatusBadRequest},
+	Unauthorized: {"UNAUTHORIZED", http.StatusUnauthorized},
+	Forbidden:    {"FORBIDDEN", http.StatusForbidden},
+	NotFound:     {"NOT_FOUND", http.StatusNotFound},
+	Conflict:     {"CONFLICT", http.StatusConflict},
+	Throttled:    {"THROTTLED", http.StatusTooManyRequests},
+	Timeout:      {"TIMEOUT", http.StatusGatewayTimeout},
+	NoRoute:      {"NO_ROUTE", http.StatusServiceUnavailable},
+	Unavailable:  {"UNAVAILABLE", http.StatusServiceUnavailable},
+	CircuitOpen:  {"CIRCUIT_OPEN", http.StatusServiceUnavailable},
+	BadResponse:  {"BAD_RESPONSE", http.StatusBadGateway},
 }
 
 // Codes lists every code, in the order of their declaration.
@@ -68,15 +67,6 @@ func (c Code) HTTPStatus() int {
 		return http.StatusInternalServerError
 	}
 	return codes[c].status
-}
-
-// Title returns a short human title, the same for every fault of the code
-// (RFC 9457 §3.1.3).
-func (c Code) Title() string {
-	if int(c) >= len(codes) {
-		return codes[Internal].title
-	}
-	return codes[c].title
 }
 
 // ParseCode reads a code's wire spelling.

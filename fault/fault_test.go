@@ -66,7 +66,7 @@ func TestProblemHidesTheOperatorsDetail(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
 		t.Fatalf("body is not JSON: %v: %s", err, w.Body)
 	}
-	want := fault.Problem{Type: "about:blank", Title: "Unavailable", Status: 503, Detail: "try again",
+	want := fault.Problem{Type: "about:blank", Title: "Service Unavailable", Status: 503, Detail: "try again",
 		Code: "UNAVAILABLE", Reason: "core.state.down", RequestID: "req-1"}
 	if p != want {
 		t.Errorf("problem = %+v, want %+v", p, want)

@@ -11,8 +11,8 @@ const ProblemType = "application/problem+json"
 // Problem is the body that carries a fault over HTTP (RFC 9457). Code, Reason
 // and RequestID are extension members (§3.2). The operator's detail is left out.
 type Problem struct {
-	Type      string `json:"type"` // always "about:blank": the title repeats the code, the reason tells more (§4.2.1)
-	Title     string `json:"title"`
+	Type      string `json:"type"`  // always "about:blank": the reason tells more
+	Title     string `json:"title"` // the status phrase, as that type asks for (§4.2.1)
 	Status    int    `json:"status"`
 	Detail    string `json:"detail,omitempty"` // the fault's safe message
 	Code      string `json:"code"`
@@ -25,13 +25,11 @@ func ProblemOf(err error, requestID string) Problem {
 	e := From(err)
 	return Problem{
 		Type:      "about:blank",
-		Title:     e.Code.Title(),
-		Status:    e.Code.HTTPStatus(),
 		Detail:    e.Message,
 		Code:      e.Code.String(),
 		Reason:    e.Reason,
 		RequestID: requestID,
-	}
+	}.WithStatus(e.Code.HTTPStatus())
 }
 
 // WithStatus returns the problem under a more telling status than its code has,
