@@ -21,6 +21,7 @@ const (
 	maxRetryDelay     = 10 * time.Minute
 	pullRetry         = 500 * time.Millisecond
 	pullExpiry        = 30 * time.Second
+	pullHeartbeat     = 5 * time.Second // twice that without one means that the engine forgot the request for events
 )
 
 // member is one durable subscription: Concurrency workers, each of which asks the
@@ -87,7 +88,7 @@ func withDefaults(s driver.Subscription) driver.Subscription {
 // consumer that somebody deleted is made anew.
 func (m *member) work(consumer jetstream.Consumer) {
 	for m.intake.Err() == nil {
-		messages, err := consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry))
+		messages, err := consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(pullHeartbeat))
 		if err == nil {
 			err = m.take(messages)
 			m.release(messages)

@@ -63,7 +63,7 @@ func TestOverProcessMemory(t *testing.T) {
 // published from then on.
 func TestDeletedStreamsAreMadeAnew(t *testing.T) {
 	e := startEngine(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*pullHeartbeat)
 	defer cancel()
 	d, err := e.Open(ctx, zoneA)
 	if err != nil {
