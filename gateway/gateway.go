@@ -72,6 +72,7 @@ type Gateway struct {
 
 // Service returns the instance to make a Gateway of.
 func Service(opts ...platform.Option) *platform.Service {
+	opts = append([]platform.Option{platform.Owner("platform")}, opts...)
 	return platform.New(Name, opts...)
 }
 

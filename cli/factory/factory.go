@@ -127,6 +127,9 @@ func (f *Factory) Admin(folder string) (app.Admin, error) {
 		return admin, fmt.Errorf("no platform found: there is no admin.json in %s; is `hansom up` running? "+
 			"Start it, or say which one with --data, --bus or $HANSOM_BUS", folder)
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return admin, fmt.Errorf("%w; only the user that runs `hansom up` may read it", err)
+	}
 	return admin, err
 }
 

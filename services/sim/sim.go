@@ -126,10 +126,10 @@ func (s *Sim) where(ctx context.Context) (city, error) {
 		if err == nil {
 			return c, nil
 		}
-		s.failed(ctx, "asking for the city", err)
 		if !away(err) {
 			return city{}, fmt.Errorf("simulating taxis in %s: %w", s.config.City, err)
 		}
+		s.failed(ctx, "asking for the city", err)
 	}
 	return city{}, nil
 }
