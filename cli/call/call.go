@@ -169,7 +169,7 @@ func describe(ctx context.Context, session *factory.Session, o *Options) (platfo
 	defer cancel()
 	response, err := discoverypb.NewDiscoveryClient(session).Instances(ctx, &discoverypb.InstancesRequest{Service: o.Service})
 	if err != nil {
-		return t, nil //nolint:nilerr // see above
+		return t, nil
 	}
 	for _, r := range response.GetRegistrations() {
 		for _, e := range r.GetInstance().GetEndpoints() {
