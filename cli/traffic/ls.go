@@ -52,17 +52,23 @@ func list(ctx context.Context, f *factory.Factory, o *Options) error {
 func table(f *factory.Factory, services []*bindingpb.ServiceTraffic) error {
 	t := output.NewTable(f.Out, "SERVICE", "VERSION", "INSTANCES", "SPLIT", "TARGET", "MEASURED", "REQUESTS/MIN")
 	for _, s := range services {
-		wished := map[string]string{}
+		wished, shown := map[string]string{}, map[string]bool{}
 		for _, share := range s.GetSplit().GetShares() {
 			wished[share.GetVersion()] = output.Percent(share.GetBasisPoints())
 		}
 		for _, v := range s.GetVersions() {
+			shown[v.GetVersion()] = true
 			measured := ""
 			if v.GetRequestsLastMinute() > 0 {
 				measured = output.Percent(v.GetMeasuredBasisPoints())
 			}
 			t.Row(s.GetService(), v.GetVersion(), v.GetInstances(), wished[v.GetVersion()],
 				output.Percent(v.GetTargetBasisPoints()), measured, v.GetRequestsLastMinute())
+		}
+		for _, share := range s.GetSplit().GetShares() {
+			if v := share.GetVersion(); !shown[v] { // no instance of it runs
+				t.Row(s.GetService(), v, 0, wished[v], output.Percent(0), "", 0)
+			}
 		}
 	}
 	if err := t.Flush(); err != nil {
