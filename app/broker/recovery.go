@@ -16,6 +16,8 @@ import (
 // file that they are no longer to expire, and keeps them for ever (nats-server
 // 2.15.2, filestore.go, recoverTTLState). Sessions of coordination are such messages: a
 // leader that died long ago would lead for ever.
+// TestWhatExpiredBeforeAKillGoesAgain fails without this; with a release of which it
+// does not, this can go.
 func forgetExpiries(dir string) error {
 	files, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "*", "msgs", "thw.db"))
 	if err != nil {
