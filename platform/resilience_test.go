@@ -144,6 +144,7 @@ func TestARetryIsNumbered(t *testing.T) {
 		p := w.peer("core.peer")
 		p.fails(fault.Timeout, "")
 		_, _ = say(t.Context(), w.operator(), endpoint("core.peer", "try", idempotent), "")
+		synctest.Wait() // the caller gives up at the moment at which the handler ends
 		for i, want := range []string{"", "2", "3"} {
 			if got := p.header[i].Get(bus.HeaderAttempt); got != want {
 				t.Errorf("attempt %d has the header %q, want %q", i+1, got, want)
