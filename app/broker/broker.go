@@ -33,6 +33,7 @@ const (
 	maxPayload   = 2 << 20 // above the bus's largest body and its metadata
 	maxMemory    = 64 << 20
 	maxStore     = 4 << 30
+	syncInterval = time.Second // between writes to the disk: what a power failure may cost; a kill costs nothing
 	startTimeout = 8 * time.Second
 	readyTimeout = time.Second
 	closeTimeout = 2 * time.Second
@@ -118,6 +119,7 @@ func serverOptions(config Config, credentials Credentials) (*server.Options, err
 		StoreDir:                   config.Dir, // the server adds a folder "jetstream"
 		JetStreamMaxMemory:         maxMemory,
 		JetStreamMaxStore:          maxStore,
+		SyncInterval:               syncInterval,
 		NoSystemAccount:            true,
 		NoSigs:                     true,
 	}, nil
