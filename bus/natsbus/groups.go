@@ -3,10 +3,12 @@ package natsbus
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hansom-platform/hansom/bus/driver"
@@ -20,6 +22,7 @@ const (
 	defaultRetryDelay = 200 * time.Millisecond
 	maxRetryDelay     = 10 * time.Minute
 	pullRetry         = 500 * time.Millisecond
+	pullRecheck       = 50 * time.Millisecond
 	pullExpiry        = 30 * time.Second
 	pullHeartbeat     = 5 * time.Second // twice that without one means that the engine forgot the request for events
 )
@@ -110,13 +113,26 @@ func (m *member) work(consumer jetstream.Consumer) {
 }
 
 func (m *member) take(messages jetstream.MessagesContext) error {
-	for {
-		msg, err := messages.Next(jetstream.NextContext(m.intake))
+	for m.intake.Err() == nil {
+		msg, err := m.next(messages)
 		if err != nil {
 			return err
 		}
 		m.handle(msg)
 	}
+	return m.intake.Err()
+}
+
+// next waits for an event. It begins with a short wait, because nats.go (1.55,
+// pull.go, checkPending) may leave out the request for the next event when the last one
+// came back before it was done with the request for that; it looks again whenever a
+// wait begins.
+func (m *member) next(messages jetstream.MessagesContext) (jetstream.Msg, error) {
+	msg, err := messages.Next(jetstream.NextMaxWait(pullRecheck))
+	if errors.Is(err, nats.ErrTimeout) {
+		return messages.Next(jetstream.NextContext(m.intake))
+	}
+	return msg, err
 }
 
 // release gives back the event that may have come after the intake ended.
