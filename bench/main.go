@@ -150,7 +150,7 @@ func save(file string, results any) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(file, append(text, '\n'), 0o644)
+	return os.WriteFile(file, append(text, '\n'), 0o644) //nolint:gosec // a record is for everybody to read
 }
 
 // cpuModel reads the processor's name where the system tells it.

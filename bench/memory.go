@@ -21,7 +21,7 @@ func measureMemory(ctx context.Context, o options) (any, error) {
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
-	up := exec.CommandContext(ctx, o.binary, "up", "--data", folder,
+	up := exec.CommandContext(ctx, o.binary, "up", "--data", folder, //nolint:gosec // the operator names the binary
 		"--listen", "127.0.0.1:0", "--bus-listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0")
 	up.Cancel = func() error { return up.Process.Signal(syscall.SIGTERM) }
 	up.WaitDelay = 10 * time.Second

@@ -71,8 +71,9 @@ func startNATS(ctx context.Context) (peer, error) {
 }
 
 // startGRPC is a unary gRPC-go call over loopback TCP, without TLS.
-func startGRPC(context.Context) (peer, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func startGRPC(ctx context.Context) (peer, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return peer{}, err
 	}

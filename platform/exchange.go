@@ -89,7 +89,7 @@ func (c *Client) attempt(ctx context.Context, t *target, l limits, x *exchange, 
 	if err != nil {
 		err = explain(err, t, took)
 	}
-	if t.stray && ctx.Err() != context.Canceled && showsEndpoint(err) { //nolint:errorlint // Err returns it as it is
+	if t.stray && ctx.Err() != context.Canceled && showsEndpoint(err) {
 		t = c.targets.get(t.service, t.endpoint)
 	}
 	if guarded {
