@@ -84,7 +84,7 @@ var inTests = []string{
 }
 
 // testKits are packages made for tests. Only tests, and other kits, import them.
-var testKits = []string{"*/drivertest", "coord/memcoord", "platform/platformtest/..."}
+var testKits = []string{"*/drivertest", "coord/memcoord", "store/memstore", "platform/platformtest/..."}
 
 // aboveNATS may import NATS: its two drivers, the wiring that embeds the server, and what stands above the wiring.
 // Everything else must neither import it, in tests neither, nor depend on it through others.
