@@ -783,6 +783,7 @@ type Hop struct {
 	Reason        string                 `protobuf:"bytes,15,opt,name=reason,proto3" json:"reason,omitempty"`
 	Cohort        int32                  `protobuf:"varint,16,opt,name=cohort,proto3" json:"cohort,omitempty"` // -1: none
 	Overlay       string                 `protobuf:"bytes,17,opt,name=overlay,proto3" json:"overlay,omitempty"`
+	Detail        string                 `protobuf:"bytes,18,opt,name=detail,proto3" json:"detail,omitempty"` // for operators: why a request was denied
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -936,6 +937,126 @@ func (x *Hop) GetOverlay() string {
 	return ""
 }
 
+func (x *Hop) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+// ConfigRequest asks an instance what configuration it runs.
+type ConfigRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfigRequest) Reset() {
+	*x = ConfigRequest{}
+	mi := &file_hansom_builtin_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfigRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfigRequest) ProtoMessage() {}
+
+func (x *ConfigRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hansom_builtin_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfigRequest.ProtoReflect.Descriptor instead.
+func (*ConfigRequest) Descriptor() ([]byte, []int) {
+	return file_hansom_builtin_proto_rawDescGZIP(), []int{13}
+}
+
+type ConfigResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Revision      uint64                 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"` // of the whole history, that it is known to be up to date with
+	Hash          string                 `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
+	Source        string                 `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`   // "bus", "http", "disk" or "none"
+	At            *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`           // when it took the configuration over
+	Problem       string                 `protobuf:"bytes,5,opt,name=problem,proto3" json:"problem,omitempty"` // why it could not take over a newer one
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfigResponse) Reset() {
+	*x = ConfigResponse{}
+	mi := &file_hansom_builtin_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfigResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfigResponse) ProtoMessage() {}
+
+func (x *ConfigResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hansom_builtin_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfigResponse.ProtoReflect.Descriptor instead.
+func (*ConfigResponse) Descriptor() ([]byte, []int) {
+	return file_hansom_builtin_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ConfigResponse) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *ConfigResponse) GetHash() string {
+	if x != nil {
+		return x.Hash
+	}
+	return ""
+}
+
+func (x *ConfigResponse) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *ConfigResponse) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *ConfigResponse) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
 type HeartbeatRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Discovery     string                 `protobuf:"bytes,1,opt,name=discovery,proto3" json:"discovery,omitempty"` // instance of kernel.discovery that sends it
@@ -946,7 +1067,7 @@ type HeartbeatRequest struct {
 
 func (x *HeartbeatRequest) Reset() {
 	*x = HeartbeatRequest{}
-	mi := &file_hansom_builtin_proto_msgTypes[13]
+	mi := &file_hansom_builtin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -958,7 +1079,7 @@ func (x *HeartbeatRequest) String() string {
 func (*HeartbeatRequest) ProtoMessage() {}
 
 func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hansom_builtin_proto_msgTypes[13]
+	mi := &file_hansom_builtin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -971,7 +1092,7 @@ func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatRequest.ProtoReflect.Descriptor instead.
 func (*HeartbeatRequest) Descriptor() ([]byte, []int) {
-	return file_hansom_builtin_proto_rawDescGZIP(), []int{13}
+	return file_hansom_builtin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *HeartbeatRequest) GetDiscovery() string {
@@ -997,7 +1118,7 @@ type HeartbeatResponse struct {
 
 func (x *HeartbeatResponse) Reset() {
 	*x = HeartbeatResponse{}
-	mi := &file_hansom_builtin_proto_msgTypes[14]
+	mi := &file_hansom_builtin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1009,7 +1130,7 @@ func (x *HeartbeatResponse) String() string {
 func (*HeartbeatResponse) ProtoMessage() {}
 
 func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hansom_builtin_proto_msgTypes[14]
+	mi := &file_hansom_builtin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1022,7 +1143,7 @@ func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatResponse.ProtoReflect.Descriptor instead.
 func (*HeartbeatResponse) Descriptor() ([]byte, []int) {
-	return file_hansom_builtin_proto_rawDescGZIP(), []int{14}
+	return file_hansom_builtin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *HeartbeatResponse) GetDraining() bool {
@@ -1092,7 +1213,7 @@ const file_hansom_builtin_proto_rawDesc = "" +
 	"\vHopsRequest\x12\x19\n" +
 	"\btrace_id\x18\x01 \x01(\tR\atraceId\"/\n" +
 	"\fHopsResponse\x12\x1f\n" +
-	"\x04hops\x18\x01 \x03(\v2\v.hansom.HopR\x04hops\"\xe3\x03\n" +
+	"\x04hops\x18\x01 \x03(\v2\v.hansom.HopR\x04hops\"\xfb\x03\n" +
 	"\x03Hop\x12\x19\n" +
 	"\btrace_id\x18\x01 \x01(\tR\atraceId\x12\x17\n" +
 	"\aspan_id\x18\x02 \x01(\tR\x06spanId\x12\x1b\n" +
@@ -1111,7 +1232,15 @@ const file_hansom_builtin_proto_rawDesc = "" +
 	"\x04code\x18\x0e \x01(\tR\x04code\x12\x16\n" +
 	"\x06reason\x18\x0f \x01(\tR\x06reason\x12\x16\n" +
 	"\x06cohort\x18\x10 \x01(\x05R\x06cohort\x12\x18\n" +
-	"\aoverlay\x18\x11 \x01(\tR\aoverlay\"g\n" +
+	"\aoverlay\x18\x11 \x01(\tR\aoverlay\x12\x16\n" +
+	"\x06detail\x18\x12 \x01(\tR\x06detail\"\x0f\n" +
+	"\rConfigRequest\"\x9e\x01\n" +
+	"\x0eConfigResponse\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
+	"\x04hash\x18\x02 \x01(\tR\x04hash\x12\x16\n" +
+	"\x06source\x18\x03 \x01(\tR\x06source\x12*\n" +
+	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x18\n" +
+	"\aproblem\x18\x05 \x01(\tR\aproblem\"g\n" +
 	"\x10HeartbeatRequest\x12\x1c\n" +
 	"\tdiscovery\x18\x01 \x01(\tR\tdiscovery\x125\n" +
 	"\binterval\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\binterval\"/\n" +
@@ -1130,7 +1259,7 @@ func file_hansom_builtin_proto_rawDescGZIP() []byte {
 	return file_hansom_builtin_proto_rawDescData
 }
 
-var file_hansom_builtin_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_hansom_builtin_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_hansom_builtin_proto_goTypes = []any{
 	(*HealthRequest)(nil),         // 0: hansom.HealthRequest
 	(*HealthResponse)(nil),        // 1: hansom.HealthResponse
@@ -1145,28 +1274,31 @@ var file_hansom_builtin_proto_goTypes = []any{
 	(*HopsRequest)(nil),           // 10: hansom.HopsRequest
 	(*HopsResponse)(nil),          // 11: hansom.HopsResponse
 	(*Hop)(nil),                   // 12: hansom.Hop
-	(*HeartbeatRequest)(nil),      // 13: hansom.HeartbeatRequest
-	(*HeartbeatResponse)(nil),     // 14: hansom.HeartbeatResponse
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 16: google.protobuf.Duration
+	(*ConfigRequest)(nil),         // 13: hansom.ConfigRequest
+	(*ConfigResponse)(nil),        // 14: hansom.ConfigResponse
+	(*HeartbeatRequest)(nil),      // 15: hansom.HeartbeatRequest
+	(*HeartbeatResponse)(nil),     // 16: hansom.HeartbeatResponse
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 18: google.protobuf.Duration
 }
 var file_hansom_builtin_proto_depIdxs = []int32{
 	2,  // 0: hansom.HealthResponse.checks:type_name -> hansom.HealthCheck
-	15, // 1: hansom.StatsResponse.started:type_name -> google.protobuf.Timestamp
+	17, // 1: hansom.StatsResponse.started:type_name -> google.protobuf.Timestamp
 	5,  // 2: hansom.StatsResponse.endpoints:type_name -> hansom.EndpointStats
 	6,  // 3: hansom.StatsResponse.circuits:type_name -> hansom.CircuitStats
-	16, // 4: hansom.EndpointStats.mean:type_name -> google.protobuf.Duration
-	16, // 5: hansom.EndpointStats.upper95:type_name -> google.protobuf.Duration
+	18, // 4: hansom.EndpointStats.mean:type_name -> google.protobuf.Duration
+	18, // 5: hansom.EndpointStats.upper95:type_name -> google.protobuf.Duration
 	9,  // 6: hansom.SchemaResponse.endpoints:type_name -> hansom.EndpointSchema
 	12, // 7: hansom.HopsResponse.hops:type_name -> hansom.Hop
-	15, // 8: hansom.Hop.start:type_name -> google.protobuf.Timestamp
-	16, // 9: hansom.Hop.duration:type_name -> google.protobuf.Duration
-	16, // 10: hansom.HeartbeatRequest.interval:type_name -> google.protobuf.Duration
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	17, // 8: hansom.Hop.start:type_name -> google.protobuf.Timestamp
+	18, // 9: hansom.Hop.duration:type_name -> google.protobuf.Duration
+	17, // 10: hansom.ConfigResponse.at:type_name -> google.protobuf.Timestamp
+	18, // 11: hansom.HeartbeatRequest.interval:type_name -> google.protobuf.Duration
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_hansom_builtin_proto_init() }
@@ -1180,7 +1312,7 @@ func file_hansom_builtin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hansom_builtin_proto_rawDesc), len(file_hansom_builtin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

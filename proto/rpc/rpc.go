@@ -31,13 +31,14 @@ const (
 	Stats     = "stats"     // what the instance served and how its breakers stand
 	Schema    = "schema"    // its endpoints and their messages
 	Hops      = "hops"      // what it remembers of one trace
+	Config    = "config"    // the revision of configuration that it runs
 	Heartbeat = "heartbeat" // kernel.discovery's
 )
 
 // IsBuiltin reports whether every instance has an endpoint of that name.
 func IsBuiltin(endpoint string) bool {
 	switch endpoint {
-	case Health, Stats, Schema, Hops, Heartbeat:
+	case Health, Stats, Schema, Hops, Config, Heartbeat:
 		return true
 	}
 	return false
