@@ -29,22 +29,25 @@ const (
 type Edit_Kind int32
 
 const (
-	Edit_REPLACE Edit_Kind = 0 // the document becomes json
-	Edit_MERGE   Edit_Kind = 1 // json is a merge patch (RFC 7396) of the document; an absent one counts as {}
-	Edit_DELETE  Edit_Kind = 2
+	Edit_KIND_UNSPECIFIED Edit_Kind = 0 // refused
+	Edit_KIND_REPLACE     Edit_Kind = 1 // the document becomes json
+	Edit_KIND_MERGE       Edit_Kind = 2 // json is a merge patch (RFC 7396) of the document; an absent one counts as {}
+	Edit_KIND_DELETE      Edit_Kind = 3
 )
 
 // Enum value maps for Edit_Kind.
 var (
 	Edit_Kind_name = map[int32]string{
-		0: "REPLACE",
-		1: "MERGE",
-		2: "DELETE",
+		0: "KIND_UNSPECIFIED",
+		1: "KIND_REPLACE",
+		2: "KIND_MERGE",
+		3: "KIND_DELETE",
 	}
 	Edit_Kind_value = map[string]int32{
-		"REPLACE": 0,
-		"MERGE":   1,
-		"DELETE":  2,
+		"KIND_UNSPECIFIED": 0,
+		"KIND_REPLACE":     1,
+		"KIND_MERGE":       2,
+		"KIND_DELETE":      3,
 	}
 )
 
@@ -717,7 +720,7 @@ func (x *Edit) GetKind() Edit_Kind {
 	if x != nil {
 		return x.Kind
 	}
-	return Edit_REPLACE
+	return Edit_KIND_UNSPECIFIED
 }
 
 func (x *Edit) GetJson() []byte {
@@ -2152,18 +2155,19 @@ const file_kernel_config_config_proto_rawDesc = "" +
 	"\x06bodies\x18\x03 \x01(\bR\x06bodies\"a\n" +
 	"\fListResponse\x125\n" +
 	"\tdocuments\x18\x01 \x03(\v2\x17.kernel.config.DocumentR\tdocuments\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x04R\brevision\"\xd8\x01\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\"\xfd\x01\n" +
 	"\x04Edit\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12,\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x18.kernel.config.Edit.KindR\x04kind\x12\x12\n" +
 	"\x04json\x18\x03 \x01(\fR\x04json\x12+\n" +
 	"\x11expected_revision\x18\x04 \x01(\x04R\x10expectedRevision\x12%\n" +
-	"\x0echeck_revision\x18\x05 \x01(\bR\rcheckRevision\"*\n" +
-	"\x04Kind\x12\v\n" +
-	"\aREPLACE\x10\x00\x12\t\n" +
-	"\x05MERGE\x10\x01\x12\n" +
+	"\x0echeck_revision\x18\x05 \x01(\bR\rcheckRevision\"O\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fKIND_REPLACE\x10\x01\x12\x0e\n" +
 	"\n" +
-	"\x06DELETE\x10\x02\"m\n" +
+	"KIND_MERGE\x10\x02\x12\x0f\n" +
+	"\vKIND_DELETE\x10\x03\"m\n" +
 	"\rUpdateRequest\x12)\n" +
 	"\x05edits\x18\x01 \x03(\v2\x13.kernel.config.EditR\x05edits\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x17\n" +

@@ -79,7 +79,7 @@ var LoginAuthAs = &rpc.Endpoint{
 	Mean:        10 * time.Millisecond,
 	Upper95:     1000 * time.Millisecond,
 	NewRequest:  func() proto.Message { return new(AuthAsRequest) },
-	NewResponse: func() proto.Message { return new(AuthenticateResponse) },
+	NewResponse: func() proto.Message { return new(AuthAsResponse) },
 }
 
 // LoginChangePassword is the endpoint changepassword of kernel.login.
@@ -241,7 +241,7 @@ type LoginServer interface {
 	Sessions(context.Context, *SessionsRequest) (*SessionsResponse, error)
 	// AuthAs opens a session of another user for the calling administrator. It is audited,
 	// and the token names both.
-	AuthAs(context.Context, *AuthAsRequest) (*AuthenticateResponse, error)
+	AuthAs(context.Context, *AuthAsRequest) (*AuthAsResponse, error)
 	// ChangePassword is for the user whose password it is, and ends the user's other sessions.
 	ChangePassword(context.Context, *ChangePasswordRequest) (*ChangePasswordResponse, error)
 	CreateUser(context.Context, *CreateUserRequest) (*CreateUserResponse, error)
@@ -455,8 +455,8 @@ func (c *LoginClient) Sessions(ctx context.Context, request *SessionsRequest) (*
 }
 
 // AuthAs calls the endpoint authas.
-func (c *LoginClient) AuthAs(ctx context.Context, request *AuthAsRequest) (*AuthenticateResponse, error) {
-	response := new(AuthenticateResponse)
+func (c *LoginClient) AuthAs(ctx context.Context, request *AuthAsRequest) (*AuthAsResponse, error) {
+	response := new(AuthAsResponse)
 	if err := c.caller.Call(ctx, LoginAuthAs, request, response); err != nil {
 		return nil, err
 	}

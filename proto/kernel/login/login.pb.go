@@ -848,6 +848,74 @@ func (x *AuthAsRequest) GetReason() string {
 	return ""
 }
 
+type AuthAsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SessionId     string                 `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	Token         string                 `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
+	Expires       *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires,proto3" json:"expires,omitempty"` // an hour at most; such a session is not renewed
+	User          *User                  `protobuf:"bytes,4,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuthAsResponse) Reset() {
+	*x = AuthAsResponse{}
+	mi := &file_kernel_login_login_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuthAsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuthAsResponse) ProtoMessage() {}
+
+func (x *AuthAsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kernel_login_login_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuthAsResponse.ProtoReflect.Descriptor instead.
+func (*AuthAsResponse) Descriptor() ([]byte, []int) {
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *AuthAsResponse) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *AuthAsResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *AuthAsResponse) GetExpires() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
+func (x *AuthAsResponse) GetUser() *User {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
 type ChangePasswordRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Application   string                 `protobuf:"bytes,1,opt,name=application,proto3" json:"application,omitempty"`
@@ -861,7 +929,7 @@ type ChangePasswordRequest struct {
 
 func (x *ChangePasswordRequest) Reset() {
 	*x = ChangePasswordRequest{}
-	mi := &file_kernel_login_login_proto_msgTypes[13]
+	mi := &file_kernel_login_login_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -873,7 +941,7 @@ func (x *ChangePasswordRequest) String() string {
 func (*ChangePasswordRequest) ProtoMessage() {}
 
 func (x *ChangePasswordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[13]
+	mi := &file_kernel_login_login_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -886,7 +954,7 @@ func (x *ChangePasswordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePasswordRequest.ProtoReflect.Descriptor instead.
 func (*ChangePasswordRequest) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{13}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ChangePasswordRequest) GetApplication() string {
@@ -932,7 +1000,7 @@ type ChangePasswordResponse struct {
 
 func (x *ChangePasswordResponse) Reset() {
 	*x = ChangePasswordResponse{}
-	mi := &file_kernel_login_login_proto_msgTypes[14]
+	mi := &file_kernel_login_login_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -944,7 +1012,7 @@ func (x *ChangePasswordResponse) String() string {
 func (*ChangePasswordResponse) ProtoMessage() {}
 
 func (x *ChangePasswordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[14]
+	mi := &file_kernel_login_login_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -957,7 +1025,7 @@ func (x *ChangePasswordResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePasswordResponse.ProtoReflect.Descriptor instead.
 func (*ChangePasswordResponse) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{14}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{15}
 }
 
 type User struct {
@@ -975,7 +1043,7 @@ type User struct {
 
 func (x *User) Reset() {
 	*x = User{}
-	mi := &file_kernel_login_login_proto_msgTypes[15]
+	mi := &file_kernel_login_login_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -987,7 +1055,7 @@ func (x *User) String() string {
 func (*User) ProtoMessage() {}
 
 func (x *User) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[15]
+	mi := &file_kernel_login_login_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1000,7 +1068,7 @@ func (x *User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use User.ProtoReflect.Descriptor instead.
 func (*User) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{15}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *User) GetId() string {
@@ -1064,7 +1132,7 @@ type CreateUserRequest struct {
 
 func (x *CreateUserRequest) Reset() {
 	*x = CreateUserRequest{}
-	mi := &file_kernel_login_login_proto_msgTypes[16]
+	mi := &file_kernel_login_login_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1076,7 +1144,7 @@ func (x *CreateUserRequest) String() string {
 func (*CreateUserRequest) ProtoMessage() {}
 
 func (x *CreateUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[16]
+	mi := &file_kernel_login_login_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1089,7 +1157,7 @@ func (x *CreateUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateUserRequest.ProtoReflect.Descriptor instead.
 func (*CreateUserRequest) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{16}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CreateUserRequest) GetApplication() string {
@@ -1129,7 +1197,7 @@ type CreateUserResponse struct {
 
 func (x *CreateUserResponse) Reset() {
 	*x = CreateUserResponse{}
-	mi := &file_kernel_login_login_proto_msgTypes[17]
+	mi := &file_kernel_login_login_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1141,7 +1209,7 @@ func (x *CreateUserResponse) String() string {
 func (*CreateUserResponse) ProtoMessage() {}
 
 func (x *CreateUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[17]
+	mi := &file_kernel_login_login_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1154,7 +1222,7 @@ func (x *CreateUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateUserResponse.ProtoReflect.Descriptor instead.
 func (*CreateUserResponse) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{17}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CreateUserResponse) GetUser() *User {
@@ -1181,7 +1249,7 @@ type UpdateUserRequest struct {
 
 func (x *UpdateUserRequest) Reset() {
 	*x = UpdateUserRequest{}
-	mi := &file_kernel_login_login_proto_msgTypes[18]
+	mi := &file_kernel_login_login_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1193,7 +1261,7 @@ func (x *UpdateUserRequest) String() string {
 func (*UpdateUserRequest) ProtoMessage() {}
 
 func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[18]
+	mi := &file_kernel_login_login_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1206,7 +1274,7 @@ func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateUserRequest.ProtoReflect.Descriptor instead.
 func (*UpdateUserRequest) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{18}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *UpdateUserRequest) GetApplication() string {
@@ -1281,7 +1349,7 @@ type UpdateUserResponse struct {
 
 func (x *UpdateUserResponse) Reset() {
 	*x = UpdateUserResponse{}
-	mi := &file_kernel_login_login_proto_msgTypes[19]
+	mi := &file_kernel_login_login_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1293,7 +1361,7 @@ func (x *UpdateUserResponse) String() string {
 func (*UpdateUserResponse) ProtoMessage() {}
 
 func (x *UpdateUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[19]
+	mi := &file_kernel_login_login_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1306,7 +1374,7 @@ func (x *UpdateUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateUserResponse.ProtoReflect.Descriptor instead.
 func (*UpdateUserResponse) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{19}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *UpdateUserResponse) GetUser() *User {
@@ -1326,7 +1394,7 @@ type DeleteUserRequest struct {
 
 func (x *DeleteUserRequest) Reset() {
 	*x = DeleteUserRequest{}
-	mi := &file_kernel_login_login_proto_msgTypes[20]
+	mi := &file_kernel_login_login_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1338,7 +1406,7 @@ func (x *DeleteUserRequest) String() string {
 func (*DeleteUserRequest) ProtoMessage() {}
 
 func (x *DeleteUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[20]
+	mi := &file_kernel_login_login_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1351,7 +1419,7 @@ func (x *DeleteUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteUserRequest.ProtoReflect.Descriptor instead.
 func (*DeleteUserRequest) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{20}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DeleteUserRequest) GetApplication() string {
@@ -1376,7 +1444,7 @@ type DeleteUserResponse struct {
 
 func (x *DeleteUserResponse) Reset() {
 	*x = DeleteUserResponse{}
-	mi := &file_kernel_login_login_proto_msgTypes[21]
+	mi := &file_kernel_login_login_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1388,7 +1456,7 @@ func (x *DeleteUserResponse) String() string {
 func (*DeleteUserResponse) ProtoMessage() {}
 
 func (x *DeleteUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[21]
+	mi := &file_kernel_login_login_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1401,7 +1469,7 @@ func (x *DeleteUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteUserResponse.ProtoReflect.Descriptor instead.
 func (*DeleteUserResponse) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{21}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{22}
 }
 
 type UsersRequest struct {
@@ -1416,7 +1484,7 @@ type UsersRequest struct {
 
 func (x *UsersRequest) Reset() {
 	*x = UsersRequest{}
-	mi := &file_kernel_login_login_proto_msgTypes[22]
+	mi := &file_kernel_login_login_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1428,7 +1496,7 @@ func (x *UsersRequest) String() string {
 func (*UsersRequest) ProtoMessage() {}
 
 func (x *UsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[22]
+	mi := &file_kernel_login_login_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1441,7 +1509,7 @@ func (x *UsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsersRequest.ProtoReflect.Descriptor instead.
 func (*UsersRequest) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{22}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *UsersRequest) GetApplication() string {
@@ -1482,7 +1550,7 @@ type UsersResponse struct {
 
 func (x *UsersResponse) Reset() {
 	*x = UsersResponse{}
-	mi := &file_kernel_login_login_proto_msgTypes[23]
+	mi := &file_kernel_login_login_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1494,7 +1562,7 @@ func (x *UsersResponse) String() string {
 func (*UsersResponse) ProtoMessage() {}
 
 func (x *UsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[23]
+	mi := &file_kernel_login_login_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1507,7 +1575,7 @@ func (x *UsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsersResponse.ProtoReflect.Descriptor instead.
 func (*UsersResponse) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{23}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *UsersResponse) GetUsers() []*User {
@@ -1538,7 +1606,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_kernel_login_login_proto_msgTypes[24]
+	mi := &file_kernel_login_login_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1550,7 +1618,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[24]
+	mi := &file_kernel_login_login_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1563,7 +1631,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{24}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Grant) GetService() string {
@@ -1612,7 +1680,7 @@ type SetGrantRequest struct {
 
 func (x *SetGrantRequest) Reset() {
 	*x = SetGrantRequest{}
-	mi := &file_kernel_login_login_proto_msgTypes[25]
+	mi := &file_kernel_login_login_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1624,7 +1692,7 @@ func (x *SetGrantRequest) String() string {
 func (*SetGrantRequest) ProtoMessage() {}
 
 func (x *SetGrantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[25]
+	mi := &file_kernel_login_login_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1637,7 +1705,7 @@ func (x *SetGrantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetGrantRequest.ProtoReflect.Descriptor instead.
 func (*SetGrantRequest) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{25}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SetGrantRequest) GetService() string {
@@ -1670,7 +1738,7 @@ type SetGrantResponse struct {
 
 func (x *SetGrantResponse) Reset() {
 	*x = SetGrantResponse{}
-	mi := &file_kernel_login_login_proto_msgTypes[26]
+	mi := &file_kernel_login_login_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1682,7 +1750,7 @@ func (x *SetGrantResponse) String() string {
 func (*SetGrantResponse) ProtoMessage() {}
 
 func (x *SetGrantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[26]
+	mi := &file_kernel_login_login_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1695,7 +1763,7 @@ func (x *SetGrantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetGrantResponse.ProtoReflect.Descriptor instead.
 func (*SetGrantResponse) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{26}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SetGrantResponse) GetGrant() *Grant {
@@ -1716,7 +1784,7 @@ type RemoveGrantRequest struct {
 
 func (x *RemoveGrantRequest) Reset() {
 	*x = RemoveGrantRequest{}
-	mi := &file_kernel_login_login_proto_msgTypes[27]
+	mi := &file_kernel_login_login_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1728,7 +1796,7 @@ func (x *RemoveGrantRequest) String() string {
 func (*RemoveGrantRequest) ProtoMessage() {}
 
 func (x *RemoveGrantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[27]
+	mi := &file_kernel_login_login_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1741,7 +1809,7 @@ func (x *RemoveGrantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveGrantRequest.ProtoReflect.Descriptor instead.
 func (*RemoveGrantRequest) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{27}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RemoveGrantRequest) GetService() string {
@@ -1773,7 +1841,7 @@ type RemoveGrantResponse struct {
 
 func (x *RemoveGrantResponse) Reset() {
 	*x = RemoveGrantResponse{}
-	mi := &file_kernel_login_login_proto_msgTypes[28]
+	mi := &file_kernel_login_login_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1785,7 +1853,7 @@ func (x *RemoveGrantResponse) String() string {
 func (*RemoveGrantResponse) ProtoMessage() {}
 
 func (x *RemoveGrantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[28]
+	mi := &file_kernel_login_login_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1798,7 +1866,7 @@ func (x *RemoveGrantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveGrantResponse.ProtoReflect.Descriptor instead.
 func (*RemoveGrantResponse) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{28}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{29}
 }
 
 type GrantsRequest struct {
@@ -1811,7 +1879,7 @@ type GrantsRequest struct {
 
 func (x *GrantsRequest) Reset() {
 	*x = GrantsRequest{}
-	mi := &file_kernel_login_login_proto_msgTypes[29]
+	mi := &file_kernel_login_login_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1823,7 +1891,7 @@ func (x *GrantsRequest) String() string {
 func (*GrantsRequest) ProtoMessage() {}
 
 func (x *GrantsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[29]
+	mi := &file_kernel_login_login_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1836,7 +1904,7 @@ func (x *GrantsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantsRequest.ProtoReflect.Descriptor instead.
 func (*GrantsRequest) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{29}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GrantsRequest) GetService() string {
@@ -1862,7 +1930,7 @@ type GrantsResponse struct {
 
 func (x *GrantsResponse) Reset() {
 	*x = GrantsResponse{}
-	mi := &file_kernel_login_login_proto_msgTypes[30]
+	mi := &file_kernel_login_login_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1874,7 +1942,7 @@ func (x *GrantsResponse) String() string {
 func (*GrantsResponse) ProtoMessage() {}
 
 func (x *GrantsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[30]
+	mi := &file_kernel_login_login_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1887,7 +1955,7 @@ func (x *GrantsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantsResponse.ProtoReflect.Descriptor instead.
 func (*GrantsResponse) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{30}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GrantsResponse) GetGrants() []*Grant {
@@ -1907,7 +1975,7 @@ type EnrolRequest struct {
 
 func (x *EnrolRequest) Reset() {
 	*x = EnrolRequest{}
-	mi := &file_kernel_login_login_proto_msgTypes[31]
+	mi := &file_kernel_login_login_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1919,7 +1987,7 @@ func (x *EnrolRequest) String() string {
 func (*EnrolRequest) ProtoMessage() {}
 
 func (x *EnrolRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[31]
+	mi := &file_kernel_login_login_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1932,7 +2000,7 @@ func (x *EnrolRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrolRequest.ProtoReflect.Descriptor instead.
 func (*EnrolRequest) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{31}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *EnrolRequest) GetService() string {
@@ -1958,7 +2026,7 @@ type EnrolResponse struct {
 
 func (x *EnrolResponse) Reset() {
 	*x = EnrolResponse{}
-	mi := &file_kernel_login_login_proto_msgTypes[32]
+	mi := &file_kernel_login_login_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1970,7 +2038,7 @@ func (x *EnrolResponse) String() string {
 func (*EnrolResponse) ProtoMessage() {}
 
 func (x *EnrolResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[32]
+	mi := &file_kernel_login_login_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1983,7 +2051,7 @@ func (x *EnrolResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrolResponse.ProtoReflect.Descriptor instead.
 func (*EnrolResponse) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{32}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *EnrolResponse) GetCredential() []byte {
@@ -2001,7 +2069,7 @@ type KeysRequest struct {
 
 func (x *KeysRequest) Reset() {
 	*x = KeysRequest{}
-	mi := &file_kernel_login_login_proto_msgTypes[33]
+	mi := &file_kernel_login_login_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2013,7 +2081,7 @@ func (x *KeysRequest) String() string {
 func (*KeysRequest) ProtoMessage() {}
 
 func (x *KeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[33]
+	mi := &file_kernel_login_login_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2026,7 +2094,7 @@ func (x *KeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeysRequest.ProtoReflect.Descriptor instead.
 func (*KeysRequest) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{33}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{34}
 }
 
 type KeysResponse struct {
@@ -2039,7 +2107,7 @@ type KeysResponse struct {
 
 func (x *KeysResponse) Reset() {
 	*x = KeysResponse{}
-	mi := &file_kernel_login_login_proto_msgTypes[34]
+	mi := &file_kernel_login_login_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2051,7 +2119,7 @@ func (x *KeysResponse) String() string {
 func (*KeysResponse) ProtoMessage() {}
 
 func (x *KeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[34]
+	mi := &file_kernel_login_login_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2064,7 +2132,7 @@ func (x *KeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeysResponse.ProtoReflect.Descriptor instead.
 func (*KeysResponse) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{34}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *KeysResponse) GetKeys() string {
@@ -2089,7 +2157,7 @@ type RotateKeyRequest struct {
 
 func (x *RotateKeyRequest) Reset() {
 	*x = RotateKeyRequest{}
-	mi := &file_kernel_login_login_proto_msgTypes[35]
+	mi := &file_kernel_login_login_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2101,7 +2169,7 @@ func (x *RotateKeyRequest) String() string {
 func (*RotateKeyRequest) ProtoMessage() {}
 
 func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[35]
+	mi := &file_kernel_login_login_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2114,7 +2182,7 @@ func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateKeyRequest.ProtoReflect.Descriptor instead.
 func (*RotateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{35}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{36}
 }
 
 type RotateKeyResponse struct {
@@ -2126,7 +2194,7 @@ type RotateKeyResponse struct {
 
 func (x *RotateKeyResponse) Reset() {
 	*x = RotateKeyResponse{}
-	mi := &file_kernel_login_login_proto_msgTypes[36]
+	mi := &file_kernel_login_login_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2138,7 +2206,7 @@ func (x *RotateKeyResponse) String() string {
 func (*RotateKeyResponse) ProtoMessage() {}
 
 func (x *RotateKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[36]
+	mi := &file_kernel_login_login_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2151,7 +2219,7 @@ func (x *RotateKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateKeyResponse.ProtoReflect.Descriptor instead.
 func (*RotateKeyResponse) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{36}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *RotateKeyResponse) GetKid() string {
@@ -2170,7 +2238,7 @@ type RevocationsRequest struct {
 
 func (x *RevocationsRequest) Reset() {
 	*x = RevocationsRequest{}
-	mi := &file_kernel_login_login_proto_msgTypes[37]
+	mi := &file_kernel_login_login_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2182,7 +2250,7 @@ func (x *RevocationsRequest) String() string {
 func (*RevocationsRequest) ProtoMessage() {}
 
 func (x *RevocationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[37]
+	mi := &file_kernel_login_login_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2195,7 +2263,7 @@ func (x *RevocationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevocationsRequest.ProtoReflect.Descriptor instead.
 func (*RevocationsRequest) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{37}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *RevocationsRequest) GetSince() uint64 {
@@ -2214,7 +2282,7 @@ type RevocationsResponse struct {
 
 func (x *RevocationsResponse) Reset() {
 	*x = RevocationsResponse{}
-	mi := &file_kernel_login_login_proto_msgTypes[38]
+	mi := &file_kernel_login_login_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2226,7 +2294,7 @@ func (x *RevocationsResponse) String() string {
 func (*RevocationsResponse) ProtoMessage() {}
 
 func (x *RevocationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[38]
+	mi := &file_kernel_login_login_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2239,7 +2307,7 @@ func (x *RevocationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevocationsResponse.ProtoReflect.Descriptor instead.
 func (*RevocationsResponse) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{38}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *RevocationsResponse) GetRevocations() *Revocations {
@@ -2260,7 +2328,7 @@ type Revocations struct {
 
 func (x *Revocations) Reset() {
 	*x = Revocations{}
-	mi := &file_kernel_login_login_proto_msgTypes[39]
+	mi := &file_kernel_login_login_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2272,7 +2340,7 @@ func (x *Revocations) String() string {
 func (*Revocations) ProtoMessage() {}
 
 func (x *Revocations) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[39]
+	mi := &file_kernel_login_login_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2285,7 +2353,7 @@ func (x *Revocations) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revocations.ProtoReflect.Descriptor instead.
 func (*Revocations) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{39}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Revocations) GetList() []*Revocation {
@@ -2319,7 +2387,7 @@ type Revocation struct {
 
 func (x *Revocation) Reset() {
 	*x = Revocation{}
-	mi := &file_kernel_login_login_proto_msgTypes[40]
+	mi := &file_kernel_login_login_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2331,7 +2399,7 @@ func (x *Revocation) String() string {
 func (*Revocation) ProtoMessage() {}
 
 func (x *Revocation) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[40]
+	mi := &file_kernel_login_login_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2344,7 +2412,7 @@ func (x *Revocation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revocation.ProtoReflect.Descriptor instead.
 func (*Revocation) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{40}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Revocation) GetNumber() uint64 {
@@ -2407,7 +2475,7 @@ type AuditRequest struct {
 
 func (x *AuditRequest) Reset() {
 	*x = AuditRequest{}
-	mi := &file_kernel_login_login_proto_msgTypes[41]
+	mi := &file_kernel_login_login_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2419,7 +2487,7 @@ func (x *AuditRequest) String() string {
 func (*AuditRequest) ProtoMessage() {}
 
 func (x *AuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[41]
+	mi := &file_kernel_login_login_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2432,7 +2500,7 @@ func (x *AuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditRequest.ProtoReflect.Descriptor instead.
 func (*AuditRequest) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{41}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *AuditRequest) GetBefore() *timestamppb.Timestamp {
@@ -2466,7 +2534,7 @@ type AuditResponse struct {
 
 func (x *AuditResponse) Reset() {
 	*x = AuditResponse{}
-	mi := &file_kernel_login_login_proto_msgTypes[42]
+	mi := &file_kernel_login_login_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2478,7 +2546,7 @@ func (x *AuditResponse) String() string {
 func (*AuditResponse) ProtoMessage() {}
 
 func (x *AuditResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[42]
+	mi := &file_kernel_login_login_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2491,7 +2559,7 @@ func (x *AuditResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditResponse.ProtoReflect.Descriptor instead.
 func (*AuditResponse) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{42}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *AuditResponse) GetRecords() []*AuditRecord {
@@ -2525,7 +2593,7 @@ type AuditRecord struct {
 
 func (x *AuditRecord) Reset() {
 	*x = AuditRecord{}
-	mi := &file_kernel_login_login_proto_msgTypes[43]
+	mi := &file_kernel_login_login_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2537,7 +2605,7 @@ func (x *AuditRecord) String() string {
 func (*AuditRecord) ProtoMessage() {}
 
 func (x *AuditRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[43]
+	mi := &file_kernel_login_login_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2550,7 +2618,7 @@ func (x *AuditRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditRecord.ProtoReflect.Descriptor instead.
 func (*AuditRecord) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{43}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *AuditRecord) GetId() string {
@@ -2630,7 +2698,7 @@ type Beacon struct {
 
 func (x *Beacon) Reset() {
 	*x = Beacon{}
-	mi := &file_kernel_login_login_proto_msgTypes[44]
+	mi := &file_kernel_login_login_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2642,7 +2710,7 @@ func (x *Beacon) String() string {
 func (*Beacon) ProtoMessage() {}
 
 func (x *Beacon) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[44]
+	mi := &file_kernel_login_login_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2655,7 +2723,7 @@ func (x *Beacon) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beacon.ProtoReflect.Descriptor instead.
 func (*Beacon) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{44}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Beacon) GetStatement() string {
@@ -2689,7 +2757,7 @@ type BeaconWanted struct {
 
 func (x *BeaconWanted) Reset() {
 	*x = BeaconWanted{}
-	mi := &file_kernel_login_login_proto_msgTypes[45]
+	mi := &file_kernel_login_login_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2701,7 +2769,7 @@ func (x *BeaconWanted) String() string {
 func (*BeaconWanted) ProtoMessage() {}
 
 func (x *BeaconWanted) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_login_login_proto_msgTypes[45]
+	mi := &file_kernel_login_login_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2714,7 +2782,7 @@ func (x *BeaconWanted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeaconWanted.ProtoReflect.Descriptor instead.
 func (*BeaconWanted) Descriptor() ([]byte, []int) {
-	return file_kernel_login_login_proto_rawDescGZIP(), []int{45}
+	return file_kernel_login_login_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *BeaconWanted) GetFrom() string {
@@ -2793,7 +2861,13 @@ const file_kernel_login_login_proto_rawDesc = "" +
 	"\rAuthAsRequest\x12 \n" +
 	"\vapplication\x18\x01 \x01(\tR\vapplication\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xb7\x01\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xa3\x01\n" +
+	"\x0eAuthAsResponse\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x14\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token\x124\n" +
+	"\aexpires\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x12&\n" +
+	"\x04user\x18\x04 \x01(\v2\x12.kernel.login.UserR\x04user\"\xb7\x01\n" +
 	"\x15ChangePasswordRequest\x12 \n" +
 	"\vapplication\x18\x01 \x01(\tR\vapplication\x12\x1e\n" +
 	"\n" +
@@ -2919,7 +2993,7 @@ const file_kernel_login_login_proto_rawDesc = "" +
 	"\x04keys\x18\x02 \x01(\tR\x04keys\x12;\n" +
 	"\vrevocations\x18\x03 \x01(\v2\x19.kernel.login.RevocationsR\vrevocations\"\"\n" +
 	"\fBeaconWanted\x12\x12\n" +
-	"\x04from\x18\x01 \x01(\tR\x04from2\x81\x0e\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from2\xfb\r\n" +
 	"\x05Login\x12_\n" +
 	"\bIdentify\x12\x1d.kernel.login.IdentifyRequest\x1a\x1e.kernel.login.IdentifyResponse\"\x14\xd2\xda\x18\r\n" +
 	"\x06ANYONE\x10\x05\x18\xe8\a\x90\x02\x02\x12h\n" +
@@ -2932,8 +3006,8 @@ const file_kernel_login_login_proto_rawDesc = "" +
 	"\x18\xe8\a\x90\x02\x02\x12_\n" +
 	"\bSessions\x12\x1d.kernel.login.SessionsRequest\x1a\x1e.kernel.login.SessionsResponse\"\x14\xd2\xda\x18\r\n" +
 	"\x06ANYONE\x10\n" +
-	"\x18\xe8\a\x90\x02\x01\x12T\n" +
-	"\x06AuthAs\x12\x1b.kernel.login.AuthAsRequest\x1a\".kernel.login.AuthenticateResponse\"\t\xd2\xda\x18\x05\x10\n" +
+	"\x18\xe8\a\x90\x02\x01\x12N\n" +
+	"\x06AuthAs\x12\x1b.kernel.login.AuthAsRequest\x1a\x1c.kernel.login.AuthAsResponse\"\t\xd2\xda\x18\x05\x10\n" +
 	"\x18\xe8\a\x12o\n" +
 	"\x0eChangePassword\x12#.kernel.login.ChangePasswordRequest\x1a$.kernel.login.ChangePasswordResponse\"\x12\xd2\xda\x18\x0e\n" +
 	"\x06ANYONE\x10\xc8\x01\x18\xa0\x1f\x12Z\n" +
@@ -2973,7 +3047,7 @@ func file_kernel_login_login_proto_rawDescGZIP() []byte {
 	return file_kernel_login_login_proto_rawDescData
 }
 
-var file_kernel_login_login_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
+var file_kernel_login_login_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_kernel_login_login_proto_goTypes = []any{
 	(*IdentifyRequest)(nil),        // 0: kernel.login.IdentifyRequest
 	(*IdentifyResponse)(nil),       // 1: kernel.login.IdentifyResponse
@@ -2988,116 +3062,119 @@ var file_kernel_login_login_proto_goTypes = []any{
 	(*SessionsResponse)(nil),       // 10: kernel.login.SessionsResponse
 	(*Session)(nil),                // 11: kernel.login.Session
 	(*AuthAsRequest)(nil),          // 12: kernel.login.AuthAsRequest
-	(*ChangePasswordRequest)(nil),  // 13: kernel.login.ChangePasswordRequest
-	(*ChangePasswordResponse)(nil), // 14: kernel.login.ChangePasswordResponse
-	(*User)(nil),                   // 15: kernel.login.User
-	(*CreateUserRequest)(nil),      // 16: kernel.login.CreateUserRequest
-	(*CreateUserResponse)(nil),     // 17: kernel.login.CreateUserResponse
-	(*UpdateUserRequest)(nil),      // 18: kernel.login.UpdateUserRequest
-	(*UpdateUserResponse)(nil),     // 19: kernel.login.UpdateUserResponse
-	(*DeleteUserRequest)(nil),      // 20: kernel.login.DeleteUserRequest
-	(*DeleteUserResponse)(nil),     // 21: kernel.login.DeleteUserResponse
-	(*UsersRequest)(nil),           // 22: kernel.login.UsersRequest
-	(*UsersResponse)(nil),          // 23: kernel.login.UsersResponse
-	(*Grant)(nil),                  // 24: kernel.login.Grant
-	(*SetGrantRequest)(nil),        // 25: kernel.login.SetGrantRequest
-	(*SetGrantResponse)(nil),       // 26: kernel.login.SetGrantResponse
-	(*RemoveGrantRequest)(nil),     // 27: kernel.login.RemoveGrantRequest
-	(*RemoveGrantResponse)(nil),    // 28: kernel.login.RemoveGrantResponse
-	(*GrantsRequest)(nil),          // 29: kernel.login.GrantsRequest
-	(*GrantsResponse)(nil),         // 30: kernel.login.GrantsResponse
-	(*EnrolRequest)(nil),           // 31: kernel.login.EnrolRequest
-	(*EnrolResponse)(nil),          // 32: kernel.login.EnrolResponse
-	(*KeysRequest)(nil),            // 33: kernel.login.KeysRequest
-	(*KeysResponse)(nil),           // 34: kernel.login.KeysResponse
-	(*RotateKeyRequest)(nil),       // 35: kernel.login.RotateKeyRequest
-	(*RotateKeyResponse)(nil),      // 36: kernel.login.RotateKeyResponse
-	(*RevocationsRequest)(nil),     // 37: kernel.login.RevocationsRequest
-	(*RevocationsResponse)(nil),    // 38: kernel.login.RevocationsResponse
-	(*Revocations)(nil),            // 39: kernel.login.Revocations
-	(*Revocation)(nil),             // 40: kernel.login.Revocation
-	(*AuditRequest)(nil),           // 41: kernel.login.AuditRequest
-	(*AuditResponse)(nil),          // 42: kernel.login.AuditResponse
-	(*AuditRecord)(nil),            // 43: kernel.login.AuditRecord
-	(*Beacon)(nil),                 // 44: kernel.login.Beacon
-	(*BeaconWanted)(nil),           // 45: kernel.login.BeaconWanted
-	nil,                            // 46: kernel.login.AuditRecord.DetailEntry
-	(*timestamppb.Timestamp)(nil),  // 47: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),    // 48: google.protobuf.Duration
+	(*AuthAsResponse)(nil),         // 13: kernel.login.AuthAsResponse
+	(*ChangePasswordRequest)(nil),  // 14: kernel.login.ChangePasswordRequest
+	(*ChangePasswordResponse)(nil), // 15: kernel.login.ChangePasswordResponse
+	(*User)(nil),                   // 16: kernel.login.User
+	(*CreateUserRequest)(nil),      // 17: kernel.login.CreateUserRequest
+	(*CreateUserResponse)(nil),     // 18: kernel.login.CreateUserResponse
+	(*UpdateUserRequest)(nil),      // 19: kernel.login.UpdateUserRequest
+	(*UpdateUserResponse)(nil),     // 20: kernel.login.UpdateUserResponse
+	(*DeleteUserRequest)(nil),      // 21: kernel.login.DeleteUserRequest
+	(*DeleteUserResponse)(nil),     // 22: kernel.login.DeleteUserResponse
+	(*UsersRequest)(nil),           // 23: kernel.login.UsersRequest
+	(*UsersResponse)(nil),          // 24: kernel.login.UsersResponse
+	(*Grant)(nil),                  // 25: kernel.login.Grant
+	(*SetGrantRequest)(nil),        // 26: kernel.login.SetGrantRequest
+	(*SetGrantResponse)(nil),       // 27: kernel.login.SetGrantResponse
+	(*RemoveGrantRequest)(nil),     // 28: kernel.login.RemoveGrantRequest
+	(*RemoveGrantResponse)(nil),    // 29: kernel.login.RemoveGrantResponse
+	(*GrantsRequest)(nil),          // 30: kernel.login.GrantsRequest
+	(*GrantsResponse)(nil),         // 31: kernel.login.GrantsResponse
+	(*EnrolRequest)(nil),           // 32: kernel.login.EnrolRequest
+	(*EnrolResponse)(nil),          // 33: kernel.login.EnrolResponse
+	(*KeysRequest)(nil),            // 34: kernel.login.KeysRequest
+	(*KeysResponse)(nil),           // 35: kernel.login.KeysResponse
+	(*RotateKeyRequest)(nil),       // 36: kernel.login.RotateKeyRequest
+	(*RotateKeyResponse)(nil),      // 37: kernel.login.RotateKeyResponse
+	(*RevocationsRequest)(nil),     // 38: kernel.login.RevocationsRequest
+	(*RevocationsResponse)(nil),    // 39: kernel.login.RevocationsResponse
+	(*Revocations)(nil),            // 40: kernel.login.Revocations
+	(*Revocation)(nil),             // 41: kernel.login.Revocation
+	(*AuditRequest)(nil),           // 42: kernel.login.AuditRequest
+	(*AuditResponse)(nil),          // 43: kernel.login.AuditResponse
+	(*AuditRecord)(nil),            // 44: kernel.login.AuditRecord
+	(*Beacon)(nil),                 // 45: kernel.login.Beacon
+	(*BeaconWanted)(nil),           // 46: kernel.login.BeaconWanted
+	nil,                            // 47: kernel.login.AuditRecord.DetailEntry
+	(*timestamppb.Timestamp)(nil),  // 48: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),    // 49: google.protobuf.Duration
 }
 var file_kernel_login_login_proto_depIdxs = []int32{
 	2,  // 0: kernel.login.IdentifyResponse.tokens:type_name -> kernel.login.IdentityToken
-	39, // 1: kernel.login.IdentifyResponse.revocations:type_name -> kernel.login.Revocations
-	47, // 2: kernel.login.IdentityToken.expires:type_name -> google.protobuf.Timestamp
-	47, // 3: kernel.login.AuthenticateResponse.expires:type_name -> google.protobuf.Timestamp
-	15, // 4: kernel.login.AuthenticateResponse.user:type_name -> kernel.login.User
-	47, // 5: kernel.login.ExchangeResponse.expires:type_name -> google.protobuf.Timestamp
-	47, // 6: kernel.login.ExchangeResponse.renew_after:type_name -> google.protobuf.Timestamp
+	40, // 1: kernel.login.IdentifyResponse.revocations:type_name -> kernel.login.Revocations
+	48, // 2: kernel.login.IdentityToken.expires:type_name -> google.protobuf.Timestamp
+	48, // 3: kernel.login.AuthenticateResponse.expires:type_name -> google.protobuf.Timestamp
+	16, // 4: kernel.login.AuthenticateResponse.user:type_name -> kernel.login.User
+	48, // 5: kernel.login.ExchangeResponse.expires:type_name -> google.protobuf.Timestamp
+	48, // 6: kernel.login.ExchangeResponse.renew_after:type_name -> google.protobuf.Timestamp
 	11, // 7: kernel.login.SessionsResponse.sessions:type_name -> kernel.login.Session
-	47, // 8: kernel.login.Session.created:type_name -> google.protobuf.Timestamp
-	47, // 9: kernel.login.Session.expires:type_name -> google.protobuf.Timestamp
-	47, // 10: kernel.login.Session.renewed:type_name -> google.protobuf.Timestamp
-	47, // 11: kernel.login.User.created:type_name -> google.protobuf.Timestamp
-	47, // 12: kernel.login.User.password_set:type_name -> google.protobuf.Timestamp
-	15, // 13: kernel.login.CreateUserResponse.user:type_name -> kernel.login.User
-	15, // 14: kernel.login.UpdateUserResponse.user:type_name -> kernel.login.User
-	15, // 15: kernel.login.UsersResponse.users:type_name -> kernel.login.User
-	47, // 16: kernel.login.Grant.at:type_name -> google.protobuf.Timestamp
-	24, // 17: kernel.login.SetGrantResponse.grant:type_name -> kernel.login.Grant
-	24, // 18: kernel.login.GrantsResponse.grants:type_name -> kernel.login.Grant
-	48, // 19: kernel.login.EnrolRequest.valid_for:type_name -> google.protobuf.Duration
-	39, // 20: kernel.login.RevocationsResponse.revocations:type_name -> kernel.login.Revocations
-	40, // 21: kernel.login.Revocations.list:type_name -> kernel.login.Revocation
-	47, // 22: kernel.login.Revocation.before:type_name -> google.protobuf.Timestamp
-	47, // 23: kernel.login.Revocation.expires:type_name -> google.protobuf.Timestamp
-	47, // 24: kernel.login.AuditRequest.before:type_name -> google.protobuf.Timestamp
-	43, // 25: kernel.login.AuditResponse.records:type_name -> kernel.login.AuditRecord
-	47, // 26: kernel.login.AuditRecord.at:type_name -> google.protobuf.Timestamp
-	46, // 27: kernel.login.AuditRecord.detail:type_name -> kernel.login.AuditRecord.DetailEntry
-	39, // 28: kernel.login.Beacon.revocations:type_name -> kernel.login.Revocations
-	0,  // 29: kernel.login.Login.Identify:input_type -> kernel.login.IdentifyRequest
-	3,  // 30: kernel.login.Login.Authenticate:input_type -> kernel.login.AuthenticateRequest
-	5,  // 31: kernel.login.Login.Exchange:input_type -> kernel.login.ExchangeRequest
-	7,  // 32: kernel.login.Login.EndSessions:input_type -> kernel.login.EndSessionsRequest
-	9,  // 33: kernel.login.Login.Sessions:input_type -> kernel.login.SessionsRequest
-	12, // 34: kernel.login.Login.AuthAs:input_type -> kernel.login.AuthAsRequest
-	13, // 35: kernel.login.Login.ChangePassword:input_type -> kernel.login.ChangePasswordRequest
-	16, // 36: kernel.login.Login.CreateUser:input_type -> kernel.login.CreateUserRequest
-	18, // 37: kernel.login.Login.UpdateUser:input_type -> kernel.login.UpdateUserRequest
-	20, // 38: kernel.login.Login.DeleteUser:input_type -> kernel.login.DeleteUserRequest
-	22, // 39: kernel.login.Login.Users:input_type -> kernel.login.UsersRequest
-	25, // 40: kernel.login.Login.SetGrant:input_type -> kernel.login.SetGrantRequest
-	27, // 41: kernel.login.Login.RemoveGrant:input_type -> kernel.login.RemoveGrantRequest
-	29, // 42: kernel.login.Login.Grants:input_type -> kernel.login.GrantsRequest
-	31, // 43: kernel.login.Login.Enrol:input_type -> kernel.login.EnrolRequest
-	33, // 44: kernel.login.Login.Keys:input_type -> kernel.login.KeysRequest
-	35, // 45: kernel.login.Login.RotateKey:input_type -> kernel.login.RotateKeyRequest
-	37, // 46: kernel.login.Login.Revocations:input_type -> kernel.login.RevocationsRequest
-	41, // 47: kernel.login.Login.Audit:input_type -> kernel.login.AuditRequest
-	1,  // 48: kernel.login.Login.Identify:output_type -> kernel.login.IdentifyResponse
-	4,  // 49: kernel.login.Login.Authenticate:output_type -> kernel.login.AuthenticateResponse
-	6,  // 50: kernel.login.Login.Exchange:output_type -> kernel.login.ExchangeResponse
-	8,  // 51: kernel.login.Login.EndSessions:output_type -> kernel.login.EndSessionsResponse
-	10, // 52: kernel.login.Login.Sessions:output_type -> kernel.login.SessionsResponse
-	4,  // 53: kernel.login.Login.AuthAs:output_type -> kernel.login.AuthenticateResponse
-	14, // 54: kernel.login.Login.ChangePassword:output_type -> kernel.login.ChangePasswordResponse
-	17, // 55: kernel.login.Login.CreateUser:output_type -> kernel.login.CreateUserResponse
-	19, // 56: kernel.login.Login.UpdateUser:output_type -> kernel.login.UpdateUserResponse
-	21, // 57: kernel.login.Login.DeleteUser:output_type -> kernel.login.DeleteUserResponse
-	23, // 58: kernel.login.Login.Users:output_type -> kernel.login.UsersResponse
-	26, // 59: kernel.login.Login.SetGrant:output_type -> kernel.login.SetGrantResponse
-	28, // 60: kernel.login.Login.RemoveGrant:output_type -> kernel.login.RemoveGrantResponse
-	30, // 61: kernel.login.Login.Grants:output_type -> kernel.login.GrantsResponse
-	32, // 62: kernel.login.Login.Enrol:output_type -> kernel.login.EnrolResponse
-	34, // 63: kernel.login.Login.Keys:output_type -> kernel.login.KeysResponse
-	36, // 64: kernel.login.Login.RotateKey:output_type -> kernel.login.RotateKeyResponse
-	38, // 65: kernel.login.Login.Revocations:output_type -> kernel.login.RevocationsResponse
-	42, // 66: kernel.login.Login.Audit:output_type -> kernel.login.AuditResponse
-	48, // [48:67] is the sub-list for method output_type
-	29, // [29:48] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	48, // 8: kernel.login.Session.created:type_name -> google.protobuf.Timestamp
+	48, // 9: kernel.login.Session.expires:type_name -> google.protobuf.Timestamp
+	48, // 10: kernel.login.Session.renewed:type_name -> google.protobuf.Timestamp
+	48, // 11: kernel.login.AuthAsResponse.expires:type_name -> google.protobuf.Timestamp
+	16, // 12: kernel.login.AuthAsResponse.user:type_name -> kernel.login.User
+	48, // 13: kernel.login.User.created:type_name -> google.protobuf.Timestamp
+	48, // 14: kernel.login.User.password_set:type_name -> google.protobuf.Timestamp
+	16, // 15: kernel.login.CreateUserResponse.user:type_name -> kernel.login.User
+	16, // 16: kernel.login.UpdateUserResponse.user:type_name -> kernel.login.User
+	16, // 17: kernel.login.UsersResponse.users:type_name -> kernel.login.User
+	48, // 18: kernel.login.Grant.at:type_name -> google.protobuf.Timestamp
+	25, // 19: kernel.login.SetGrantResponse.grant:type_name -> kernel.login.Grant
+	25, // 20: kernel.login.GrantsResponse.grants:type_name -> kernel.login.Grant
+	49, // 21: kernel.login.EnrolRequest.valid_for:type_name -> google.protobuf.Duration
+	40, // 22: kernel.login.RevocationsResponse.revocations:type_name -> kernel.login.Revocations
+	41, // 23: kernel.login.Revocations.list:type_name -> kernel.login.Revocation
+	48, // 24: kernel.login.Revocation.before:type_name -> google.protobuf.Timestamp
+	48, // 25: kernel.login.Revocation.expires:type_name -> google.protobuf.Timestamp
+	48, // 26: kernel.login.AuditRequest.before:type_name -> google.protobuf.Timestamp
+	44, // 27: kernel.login.AuditResponse.records:type_name -> kernel.login.AuditRecord
+	48, // 28: kernel.login.AuditRecord.at:type_name -> google.protobuf.Timestamp
+	47, // 29: kernel.login.AuditRecord.detail:type_name -> kernel.login.AuditRecord.DetailEntry
+	40, // 30: kernel.login.Beacon.revocations:type_name -> kernel.login.Revocations
+	0,  // 31: kernel.login.Login.Identify:input_type -> kernel.login.IdentifyRequest
+	3,  // 32: kernel.login.Login.Authenticate:input_type -> kernel.login.AuthenticateRequest
+	5,  // 33: kernel.login.Login.Exchange:input_type -> kernel.login.ExchangeRequest
+	7,  // 34: kernel.login.Login.EndSessions:input_type -> kernel.login.EndSessionsRequest
+	9,  // 35: kernel.login.Login.Sessions:input_type -> kernel.login.SessionsRequest
+	12, // 36: kernel.login.Login.AuthAs:input_type -> kernel.login.AuthAsRequest
+	14, // 37: kernel.login.Login.ChangePassword:input_type -> kernel.login.ChangePasswordRequest
+	17, // 38: kernel.login.Login.CreateUser:input_type -> kernel.login.CreateUserRequest
+	19, // 39: kernel.login.Login.UpdateUser:input_type -> kernel.login.UpdateUserRequest
+	21, // 40: kernel.login.Login.DeleteUser:input_type -> kernel.login.DeleteUserRequest
+	23, // 41: kernel.login.Login.Users:input_type -> kernel.login.UsersRequest
+	26, // 42: kernel.login.Login.SetGrant:input_type -> kernel.login.SetGrantRequest
+	28, // 43: kernel.login.Login.RemoveGrant:input_type -> kernel.login.RemoveGrantRequest
+	30, // 44: kernel.login.Login.Grants:input_type -> kernel.login.GrantsRequest
+	32, // 45: kernel.login.Login.Enrol:input_type -> kernel.login.EnrolRequest
+	34, // 46: kernel.login.Login.Keys:input_type -> kernel.login.KeysRequest
+	36, // 47: kernel.login.Login.RotateKey:input_type -> kernel.login.RotateKeyRequest
+	38, // 48: kernel.login.Login.Revocations:input_type -> kernel.login.RevocationsRequest
+	42, // 49: kernel.login.Login.Audit:input_type -> kernel.login.AuditRequest
+	1,  // 50: kernel.login.Login.Identify:output_type -> kernel.login.IdentifyResponse
+	4,  // 51: kernel.login.Login.Authenticate:output_type -> kernel.login.AuthenticateResponse
+	6,  // 52: kernel.login.Login.Exchange:output_type -> kernel.login.ExchangeResponse
+	8,  // 53: kernel.login.Login.EndSessions:output_type -> kernel.login.EndSessionsResponse
+	10, // 54: kernel.login.Login.Sessions:output_type -> kernel.login.SessionsResponse
+	13, // 55: kernel.login.Login.AuthAs:output_type -> kernel.login.AuthAsResponse
+	15, // 56: kernel.login.Login.ChangePassword:output_type -> kernel.login.ChangePasswordResponse
+	18, // 57: kernel.login.Login.CreateUser:output_type -> kernel.login.CreateUserResponse
+	20, // 58: kernel.login.Login.UpdateUser:output_type -> kernel.login.UpdateUserResponse
+	22, // 59: kernel.login.Login.DeleteUser:output_type -> kernel.login.DeleteUserResponse
+	24, // 60: kernel.login.Login.Users:output_type -> kernel.login.UsersResponse
+	27, // 61: kernel.login.Login.SetGrant:output_type -> kernel.login.SetGrantResponse
+	29, // 62: kernel.login.Login.RemoveGrant:output_type -> kernel.login.RemoveGrantResponse
+	31, // 63: kernel.login.Login.Grants:output_type -> kernel.login.GrantsResponse
+	33, // 64: kernel.login.Login.Enrol:output_type -> kernel.login.EnrolResponse
+	35, // 65: kernel.login.Login.Keys:output_type -> kernel.login.KeysResponse
+	37, // 66: kernel.login.Login.RotateKey:output_type -> kernel.login.RotateKeyResponse
+	39, // 67: kernel.login.Login.Revocations:output_type -> kernel.login.RevocationsResponse
+	43, // 68: kernel.login.Login.Audit:output_type -> kernel.login.AuditResponse
+	50, // [50:69] is the sub-list for method output_type
+	31, // [31:50] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_kernel_login_login_proto_init() }
@@ -3111,7 +3188,7 @@ func file_kernel_login_login_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kernel_login_login_proto_rawDesc), len(file_kernel_login_login_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   47,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
