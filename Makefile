@@ -38,7 +38,7 @@ build: ## build bin/hansom
 	CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '$(LDFLAGS)' -o bin/hansom ./cmd/hansom
 
 .PHONY: deps
-deps: ## install what the tests need and this machine lacks (a C compiler for the race detector)
+deps: ## install what the tests need and this machine lacks (a C compiler, PostgreSQL, MariaDB, Redis)
 	@deploy/deps/debian.sh
 
 .PHONY: test

@@ -1,21 +1,38 @@
 #!/usr/bin/env bash
 # Installs from Debian's packages what `make test` needs and this machine lacks. Safe to run again: what is already there is
-# left alone, and nothing is asked for when nothing is missing.
+# left alone, and neither the network nor a password is asked for when nothing is missing.
 #
-#   a C compiler   the race detector (`go test -race`) is built with cgo
+#   a C compiler                                the race detector (`go test -race`) is built with cgo
+#   postgresql, mariadb-server, redis-server    the tests of adapters start their own servers out of these, in private
+#                                               folders; no service of the system is started, now or at the next boot
 set -euo pipefail
 
 cc="$(go env CC)"
 cc="${cc:-gcc}"
 
-# Only a person at a terminal can be asked for a password.
-sudo_flags=""
-[ -t 0 ] && [ -z "${CI:-}" ] || sudo_flags="-n"
+# Debian keeps servers in /usr/sbin, which is not in everybody's PATH, and PostgreSQL's in a folder per version.
+find_engine() {
+	PATH="$PATH:/usr/local/sbin:/usr/sbin" command -v "$1" >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/$1" >/dev/null
+}
 
 # A compiler without libc's headers is as good as none, so try it instead of looking for its name.
 can_compile() {
 	printf '#include <stdlib.h>\nint main(void) { return 0; }\n' | $cc -x c - -o /dev/null >/dev/null 2>&1
 }
+
+# missing prints the packages that would bring what is not there, in one line.
+missing() {
+	local packages=()
+	can_compile || packages+=(gcc libc6-dev)
+	{ find_engine postgres && find_engine initdb; } || packages+=(postgresql)
+	{ find_engine mariadbd && find_engine mariadb-install-db; } || packages+=(mariadb-server)
+	find_engine redis-server || packages+=(redis-server)
+	echo "${packages[*]}"
+}
+
+# Only a person at a terminal can be asked for a password.
+sudo_flags=""
+[ -t 0 ] && [ -z "${CI:-}" ] || sudo_flags="-n"
 
 as_root() {
 	if [ "$(id -u)" -eq 0 ]; then
@@ -26,23 +43,67 @@ as_root() {
 }
 
 give_up() {
-	echo "deploy/deps/debian.sh: no working C compiler ($cc), which the race detector needs, and $1." >&2
-	echo "Install one (Debian: apt-get install gcc libc6-dev), or set CC to yours, and run it again." >&2
-	echo "Without one, 'make test-short' runs the tests without the race detector." >&2
+	echo "deploy/deps/debian.sh: the tests need what is missing here ($wanted), and $1." >&2
+	echo "Install it (Debian: apt-get install $wanted) and run this again; another C compiler than $cc is taken from CC." >&2
+	echo "Without it, 'make test-short' runs the tests that need neither the race detector nor an engine." >&2
 	exit 1
 }
 
-if can_compile; then
-	exit 0
+# Packages of servers start them when they are installed, unless policy-rc.d says no
+# (https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt). Whatever policy the machine has comes back after.
+policy=/usr/sbin/policy-rc.d
+kept="$policy.before-hansom"
+
+forbid_services() {
+	if [ -e "$policy" ] && [ ! -e "$kept" ]; then
+		as_root mv "$policy" "$kept"
+	fi
+	printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+	as_root chmod 755 "$policy"
+}
+
+allow_services() {
+	as_root rm -f "$policy"
+	if [ -e "$kept" ]; then
+		as_root mv "$kept" "$policy"
+	fi
+}
+
+# disable_services keeps what was just installed from starting when the machine boots.
+disable_services() {
+	command -v systemctl >/dev/null || return 0
+	local package
+	for package in "$@"; do
+		case "$package" in
+		postgresql | redis-server) as_root systemctl disable "$package" ;;
+		mariadb-server) as_root systemctl disable mariadb ;;
+		esac
+	done </dev/null >&2 || give_up "systemctl did not disable the service of $package"
+}
+
+exec 9<"$0"
+if command -v flock >/dev/null; then
+	flock 9 # another run on this machine may be installing the same
 fi
+wanted="$(missing)"
+[ -n "$wanted" ] || exit 0
+read -ra packages <<<"$wanted"
+
 command -v apt-get >/dev/null || give_up "there is no apt-get here to install it with"
 if [ "$(id -u)" -ne 0 ]; then
 	command -v sudo >/dev/null || give_up "there is no sudo to install it with"
 	sudo $sudo_flags true || give_up "sudo did not let us install it"
 fi
 
-echo "deploy/deps/debian.sh: installing gcc and libc6-dev for the race detector" >&2
-export DEBIAN_FRONTEND=noninteractive
-as_root apt-get update -q </dev/null >&2 || give_up "apt-get update failed"
-as_root apt-get install -y -q --no-install-recommends gcc libc6-dev </dev/null >&2 || give_up "apt-get install failed"
-can_compile || give_up "installing gcc and libc6-dev did not mend it"
+echo "deploy/deps/debian.sh: installing ${packages[*]}" >&2
+trap allow_services EXIT
+forbid_services
+# Nothing is removed to make room: a MySQL server of the machine's own, which MariaDB's package would replace, stays.
+apt_get() {
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@" 9<&- </dev/null >&2
+}
+apt_get update || give_up "apt-get update failed"
+apt_get install -y --no-install-recommends --no-remove "${packages[@]}" || give_up "apt-get install failed"
+disable_services "${packages[@]}"
+left="$(missing)"
+[ -z "$left" ] || give_up "installing it left out $left"
