@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -84,6 +85,35 @@ func TestARefusedRegistrationEndsRun(t *testing.T) {
 	err := s.Run(t.Context(), w.dial)
 	if !fault.Is(err, fault.Forbidden) || !strings.Contains(err.Error(), s.ID()) {
 		t.Errorf("Run returned %v, want FORBIDDEN that names %s", err, s.ID())
+	}
+}
+
+func TestOnStopComesAfterTheLastHandler(t *testing.T) {
+	w := newWorld(t)
+	var order []string
+	started, release := make(chan struct{}), make(chan struct{})
+	s := w.service("core.echo")
+	e := endpoint("core.echo", "say")
+	s.Handle(e, text(func(_ context.Context, in string) (string, error) {
+		close(started)
+		<-release
+		order = append(order, "handler")
+		return in, nil
+	}))
+	s.OnStop(func(context.Context) { order = append(order, "first") })
+	s.OnStop(func(context.Context) { panic("stays a warning") })
+	s.OnStop(func(context.Context) { order = append(order, "last") })
+	stop := w.run(s)
+	go func() { _, _ = say(context.Background(), w.operator(), e, "") }()
+	<-started
+	stopped := make(chan error, 1)
+	go func() { stopped <- stop() }()
+	close(release)
+	if err := <-stopped; err != nil {
+		t.Fatalf("Run: %v", err)
+	}
+	if want := []string{"handler", "last", "first"}; !slices.Equal(order, want) {
+		t.Errorf("the end came in the order %v, want %v", order, want)
 	}
 }
 

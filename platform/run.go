@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,7 @@ func (s *Service) Run(ctx context.Context, dial Dial) error {
 	}
 	ctx = s.identify(ctx)
 	l := &life{Service: s, dial: dial, timings: s.config.timings.withDefaults(s.heartbeats)}
+	defer l.stop(ctx)
 	if err := l.start(ctx); err != nil {
 		l.close(ctx)
 		return fmt.Errorf("start %s: %w", s.instance, err)
@@ -201,6 +203,23 @@ func (l *life) close(ctx context.Context) {
 	l.conn = connection{}
 	if !within(closeLimit, func() { c.close(ctx, l.log) }) {
 		l.log.WarnContext(ctx, "a handler ignores the end of its context; the connection to the bus is given up as it is", "limit", closeLimit)
+	}
+}
+
+// stop calls what OnStop was given.
+func (l *life) stop(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
+	defer cancel()
+	for _, f := range slices.Backward(l.onStop) {
+		stopped := within(closeLimit, func() {
+			err := l.guard(ctx, "stop", func(ctx context.Context) error { f(ctx); return nil })
+			if err != nil {
+				l.log.WarnContext(ctx, "stopping a part of the service failed", "error", err)
+			}
+		})
+		if !stopped {
+			l.log.WarnContext(ctx, "a function given to OnStop ignores the end of its context and is left alone", "limit", closeLimit)
+		}
 	}
 }
 

@@ -34,6 +34,7 @@ type Service struct {
 	subscriptions []subscription
 	onStart       []func(ctx context.Context) error
 	background    []func(ctx context.Context) error
+	onStop        []func(ctx context.Context)
 
 	heartbeats bool // of kernel.discovery are to be expected
 
@@ -131,6 +132,14 @@ func (s *Service) OnStart(f func(ctx context.Context) error) {
 func (s *Service) Background(f func(ctx context.Context) error) {
 	s.mustNotRun("Background")
 	s.background = append(s.background, f)
+}
+
+// OnStop has Run call f once nothing is handled any more and the connection to the
+// bus is closed, also where the start failed: the place to close what handlers use.
+// The last one given is called first; together they may take five seconds.
+func (s *Service) OnStop(f func(ctx context.Context)) {
+	s.mustNotRun("OnStop")
+	s.onStop = append(s.onStop, f)
 }
 
 func (s *Service) mustNotRun(what string) {

@@ -21,6 +21,7 @@ type node struct {
 	identity *Identity
 	otel     trace.Span // nil where nothing is exported
 	kind     trace.SpanKind
+	outside  bool // the other side is no service of ours
 }
 
 type nodeKey struct{}
@@ -61,6 +62,14 @@ func StartClient(ctx context.Context, name string) (context.Context, Span) {
 		parent = n.ids
 	}
 	return start(ctx, name, trace.SpanKindClient, &parent, false)
+}
+
+// StartOutside is StartClient for a call to an outside system, a database or the
+// like: the span gets no attributes of remote procedure calls.
+func StartOutside(ctx context.Context, name string) (context.Context, Span) {
+	ctx, s := StartClient(ctx, name)
+	s.n.outside = true
+	return ctx, s
 }
 
 // StartRoot starts a new trace, whatever ctx carries: for work that nobody asked for.
@@ -174,13 +183,16 @@ func (s Span) End(err error) {
 		return
 	}
 	if err == nil {
-		if s.n.kind != trace.SpanKindInternal {
+		if s.n.kind != trace.SpanKindInternal && !s.n.outside {
 			span.SetAttributes(semconv.RPCResponseStatusCode("OK"))
 		}
 		return
 	}
 	f := fault.From(err)
-	span.SetAttributes(semconv.RPCResponseStatusCode(f.Code.String()), semconv.ErrorTypeKey.String(errorType(f)))
+	span.SetAttributes(semconv.ErrorTypeKey.String(errorType(f)))
+	if !s.n.outside {
+		span.SetAttributes(semconv.RPCResponseStatusCode(f.Code.String()))
+	}
 	if s.n.kind != trace.SpanKindServer || f.Code.HTTPStatus() >= 500 {
 		span.SetStatus(codes.Error, f.Message)
 	}
