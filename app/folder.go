@@ -22,6 +22,25 @@ type Admin struct {
 	API     string `json:"api"`     // base URL of the thin API
 	Metrics string `json:"metrics"` // base URL of the process's metrics and health
 	PID     int    `json:"pid"`
+
+	Config      string `json:"config,omitempty"`      // base URL of the config service's HTTP
+	Environment string `json:"environment,omitempty"` // which user tokens and credentials are for
+
+	// The first administrator, of the application "admin". Session is the one that
+	// the start opened; when it has ended, the password opens another.
+	User     string `json:"user,omitempty"`
+	Password string `json:"password,omitempty"`
+	Session  string `json:"session,omitempty"`
+
+	// Demo holds users of the demo city: "customer", "driver" and "fleet".
+	Demo map[string]DemoUser `json:"demo,omitempty"`
+}
+
+// DemoUser is what a user of the demo city logs in with, in the application of its
+// name; that of "fleet" is "driver".
+type DemoUser struct {
+	Identifier string `json:"identifier"`
+	Password   string `json:"password"`
 }
 
 // ReadAdmin reads the admin.json of a data folder. The error is fs.ErrNotExist
