@@ -36,10 +36,36 @@ var CityList = &rpc.Endpoint{
 	NewResponse: func() proto.Message { return new(ListResponse) },
 }
 
+// CityUpdate is the endpoint update of core.city.
+var CityUpdate = &rpc.Endpoint{
+	Service:     "core.city",
+	Name:        "update",
+	Mean:        30 * time.Millisecond,
+	Upper95:     2000 * time.Millisecond,
+	NewRequest:  func() proto.Message { return new(UpdateRequest) },
+	NewResponse: func() proto.Message { return new(UpdateResponse) },
+}
+
+// CityClone is the endpoint clone of core.city.
+var CityClone = &rpc.Endpoint{
+	Service:     "core.city",
+	Name:        "clone",
+	Mean:        30 * time.Millisecond,
+	Upper95:     2000 * time.Millisecond,
+	NewRequest:  func() proto.Message { return new(CloneRequest) },
+	NewResponse: func() proto.Message { return new(CloneResponse) },
+}
+
 // CityServer is what a program that serves core.city implements. Errors should be faults.
 type CityServer interface {
 	Read(context.Context, *ReadRequest) (*ReadResponse, error)
 	List(context.Context, *ListRequest) (*ListResponse, error)
+	// Update writes the whole document of a city that is there. It writes as the user who asks, who
+	// therefore needs to be allowed to write configuration.
+	Update(context.Context, *UpdateRequest) (*UpdateResponse, error)
+	// Clone makes a new city of an existing one, with substitutions. It never
+	// overwrites a city.
+	Clone(context.Context, *CloneRequest) (*CloneResponse, error)
 }
 
 // RegisterCity serves every endpoint of core.city with server.
@@ -53,6 +79,20 @@ func RegisterCity(r rpc.Registrar, server CityServer) {
 	})
 	r.Handle(CityList, func(ctx context.Context, request proto.Message) (proto.Message, error) {
 		response, err := server.List(ctx, request.(*ListRequest))
+		if err != nil {
+			return nil, err
+		}
+		return response, nil
+	})
+	r.Handle(CityUpdate, func(ctx context.Context, request proto.Message) (proto.Message, error) {
+		response, err := server.Update(ctx, request.(*UpdateRequest))
+		if err != nil {
+			return nil, err
+		}
+		return response, nil
+	})
+	r.Handle(CityClone, func(ctx context.Context, request proto.Message) (proto.Message, error) {
+		response, err := server.Clone(ctx, request.(*CloneRequest))
 		if err != nil {
 			return nil, err
 		}
@@ -79,6 +119,24 @@ func (c *CityClient) Read(ctx context.Context, request *ReadRequest) (*ReadRespo
 func (c *CityClient) List(ctx context.Context, request *ListRequest) (*ListResponse, error) {
 	response := new(ListResponse)
 	if err := c.caller.Call(ctx, CityList, request, response); err != nil {
+		return nil, err
+	}
+	return response, nil
+}
+
+// Update calls the endpoint update.
+func (c *CityClient) Update(ctx context.Context, request *UpdateRequest) (*UpdateResponse, error) {
+	response := new(UpdateResponse)
+	if err := c.caller.Call(ctx, CityUpdate, request, response); err != nil {
+		return nil, err
+	}
+	return response, nil
+}
+
+// Clone calls the endpoint clone.
+func (c *CityClient) Clone(ctx context.Context, request *CloneRequest) (*CloneResponse, error) {
+	response := new(CloneResponse)
+	if err := c.caller.Call(ctx, CityClone, request, response); err != nil {
 		return nil, err
 	}
 	return response, nil

@@ -285,6 +285,339 @@ func (x *ListResponse) GetCities() []*Details {
 	return nil
 }
 
+type UpdateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	Set           map[string]string      `protobuf:"bytes,2,rep,name=set,proto3" json:"set,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // dotted path of a member to its new value: JSON, or else text; "" removes it
+	Message       string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`                                                                   // why, for the history
+	DryRun        bool                   `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateRequest) Reset() {
+	*x = UpdateRequest{}
+	mi := &file_taxi_city_city_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateRequest) ProtoMessage() {}
+
+func (x *UpdateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_taxi_city_city_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateRequest.ProtoReflect.Descriptor instead.
+func (*UpdateRequest) Descriptor() ([]byte, []int) {
+	return file_taxi_city_city_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *UpdateRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *UpdateRequest) GetSet() map[string]string {
+	if x != nil {
+		return x.Set
+	}
+	return nil
+}
+
+func (x *UpdateRequest) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *UpdateRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+type UpdateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	City          *Details               `protobuf:"bytes,1,opt,name=city,proto3" json:"city,omitempty"`
+	Differences   []*Difference          `protobuf:"bytes,2,rep,name=differences,proto3" json:"differences,omitempty"`
+	Revision      uint64                 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"` // of the configuration; 0 for a dry run
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateResponse) Reset() {
+	*x = UpdateResponse{}
+	mi := &file_taxi_city_city_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateResponse) ProtoMessage() {}
+
+func (x *UpdateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_taxi_city_city_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateResponse.ProtoReflect.Descriptor instead.
+func (*UpdateResponse) Descriptor() ([]byte, []int) {
+	return file_taxi_city_city_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *UpdateResponse) GetCity() *Details {
+	if x != nil {
+		return x.City
+	}
+	return nil
+}
+
+func (x *UpdateResponse) GetDifferences() []*Difference {
+	if x != nil {
+		return x.Differences
+	}
+	return nil
+}
+
+func (x *UpdateResponse) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+type CloneRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`                                                                         // code
+	To            string                 `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`                                                                             // code of the new city
+	Set           map[string]string      `protobuf:"bytes,3,rep,name=set,proto3" json:"set,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // as in UpdateRequest
+	Message       string                 `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
+	DryRun        bool                   `protobuf:"varint,5,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"` // only preview
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloneRequest) Reset() {
+	*x = CloneRequest{}
+	mi := &file_taxi_city_city_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloneRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloneRequest) ProtoMessage() {}
+
+func (x *CloneRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_taxi_city_city_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloneRequest.ProtoReflect.Descriptor instead.
+func (*CloneRequest) Descriptor() ([]byte, []int) {
+	return file_taxi_city_city_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CloneRequest) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *CloneRequest) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *CloneRequest) GetSet() map[string]string {
+	if x != nil {
+		return x.Set
+	}
+	return nil
+}
+
+func (x *CloneRequest) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *CloneRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+type CloneResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	City          *Details               `protobuf:"bytes,1,opt,name=city,proto3" json:"city,omitempty"`
+	Differences   []*Difference          `protobuf:"bytes,2,rep,name=differences,proto3" json:"differences,omitempty"` // of the new city's document from the old one's
+	Warnings      []string               `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`       // such as: the centre is that of the city it was cloned from
+	Revision      uint64                 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`      // of the configuration; 0 for a dry run
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloneResponse) Reset() {
+	*x = CloneResponse{}
+	mi := &file_taxi_city_city_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloneResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloneResponse) ProtoMessage() {}
+
+func (x *CloneResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_taxi_city_city_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloneResponse.ProtoReflect.Descriptor instead.
+func (*CloneResponse) Descriptor() ([]byte, []int) {
+	return file_taxi_city_city_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *CloneResponse) GetCity() *Details {
+	if x != nil {
+		return x.City
+	}
+	return nil
+}
+
+func (x *CloneResponse) GetDifferences() []*Difference {
+	if x != nil {
+		return x.Differences
+	}
+	return nil
+}
+
+func (x *CloneResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+func (x *CloneResponse) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+// Difference is one member that is not the same.
+type Difference struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`     // dotted
+	Before        string                 `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"` // JSON; empty: absent
+	After         string                 `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Difference) Reset() {
+	*x = Difference{}
+	mi := &file_taxi_city_city_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Difference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Difference) ProtoMessage() {}
+
+func (x *Difference) ProtoReflect() protoreflect.Message {
+	mi := &file_taxi_city_city_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Difference.ProtoReflect.Descriptor instead.
+func (*Difference) Descriptor() ([]byte, []int) {
+	return file_taxi_city_city_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Difference) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *Difference) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
+func (x *Difference) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
 var File_taxi_city_city_proto protoreflect.FileDescriptor
 
 const file_taxi_city_city_proto_rawDesc = "" +
@@ -304,12 +637,45 @@ const file_taxi_city_city_proto_rawDesc = "" +
 	"\x04city\x18\x01 \x01(\v2\x12.taxi.city.DetailsR\x04city\"\r\n" +
 	"\vListRequest\":\n" +
 	"\fListResponse\x12*\n" +
-	"\x06cities\x18\x01 \x03(\v2\x12.taxi.city.DetailsR\x06cities2\xb5\x01\n" +
+	"\x06cities\x18\x01 \x03(\v2\x12.taxi.city.DetailsR\x06cities\"\xc3\x01\n" +
+	"\rUpdateRequest\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x123\n" +
+	"\x03set\x18\x02 \x03(\v2!.taxi.city.UpdateRequest.SetEntryR\x03set\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x12\x17\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\x1a6\n" +
+	"\bSetEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8d\x01\n" +
+	"\x0eUpdateResponse\x12&\n" +
+	"\x04city\x18\x01 \x01(\v2\x12.taxi.city.DetailsR\x04city\x127\n" +
+	"\vdifferences\x18\x02 \x03(\v2\x15.taxi.city.DifferenceR\vdifferences\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevision\"\xd1\x01\n" +
+	"\fCloneRequest\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\tR\x02to\x122\n" +
+	"\x03set\x18\x03 \x03(\v2 .taxi.city.CloneRequest.SetEntryR\x03set\x12\x18\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\x12\x17\n" +
+	"\adry_run\x18\x05 \x01(\bR\x06dryRun\x1a6\n" +
+	"\bSetEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa8\x01\n" +
+	"\rCloneResponse\x12&\n" +
+	"\x04city\x18\x01 \x01(\v2\x12.taxi.city.DetailsR\x04city\x127\n" +
+	"\vdifferences\x18\x02 \x03(\v2\x15.taxi.city.DifferenceR\vdifferences\x12\x1a\n" +
+	"\bwarnings\x18\x03 \x03(\tR\bwarnings\x12\x1a\n" +
+	"\brevision\x18\x04 \x01(\x04R\brevision\"N\n" +
+	"\n" +
+	"Difference\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
+	"\x06before\x18\x02 \x01(\tR\x06before\x12\x14\n" +
+	"\x05after\x18\x03 \x01(\tR\x05after2\xc6\x02\n" +
 	"\x04City\x12N\n" +
 	"\x04Read\x12\x16.taxi.city.ReadRequest\x1a\x17.taxi.city.ReadResponse\"\x15\xd2\xda\x18\x0e\n" +
 	"\aSERVICE\x10\x02\x18\xfa\x01\x90\x02\x01\x12N\n" +
 	"\x04List\x12\x16.taxi.city.ListRequest\x1a\x17.taxi.city.ListResponse\"\x15\xd2\xda\x18\x0e\n" +
-	"\aSERVICE\x10\x02\x18\xfa\x01\x90\x02\x01\x1a\r\xca\xda\x18\tcore.cityB:Z8github.com/hansom-platform/hansom/proto/taxi/city;citypbb\x06proto3"
+	"\aSERVICE\x10\x02\x18\xfa\x01\x90\x02\x01\x12H\n" +
+	"\x06Update\x12\x18.taxi.city.UpdateRequest\x1a\x19.taxi.city.UpdateResponse\"\t\xd2\xda\x18\x05\x10\x1e\x18\xd0\x0f\x12E\n" +
+	"\x05Clone\x12\x17.taxi.city.CloneRequest\x1a\x18.taxi.city.CloneResponse\"\t\xd2\xda\x18\x05\x10\x1e\x18\xd0\x0f\x1a\r\xca\xda\x18\tcore.cityB:Z8github.com/hansom-platform/hansom/proto/taxi/city;citypbb\x06proto3"
 
 var (
 	file_taxi_city_city_proto_rawDescOnce sync.Once
@@ -323,26 +689,43 @@ func file_taxi_city_city_proto_rawDescGZIP() []byte {
 	return file_taxi_city_city_proto_rawDescData
 }
 
-var file_taxi_city_city_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_taxi_city_city_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_taxi_city_city_proto_goTypes = []any{
-	(*Details)(nil),      // 0: taxi.city.Details
-	(*ReadRequest)(nil),  // 1: taxi.city.ReadRequest
-	(*ReadResponse)(nil), // 2: taxi.city.ReadResponse
-	(*ListRequest)(nil),  // 3: taxi.city.ListRequest
-	(*ListResponse)(nil), // 4: taxi.city.ListResponse
+	(*Details)(nil),        // 0: taxi.city.Details
+	(*ReadRequest)(nil),    // 1: taxi.city.ReadRequest
+	(*ReadResponse)(nil),   // 2: taxi.city.ReadResponse
+	(*ListRequest)(nil),    // 3: taxi.city.ListRequest
+	(*ListResponse)(nil),   // 4: taxi.city.ListResponse
+	(*UpdateRequest)(nil),  // 5: taxi.city.UpdateRequest
+	(*UpdateResponse)(nil), // 6: taxi.city.UpdateResponse
+	(*CloneRequest)(nil),   // 7: taxi.city.CloneRequest
+	(*CloneResponse)(nil),  // 8: taxi.city.CloneResponse
+	(*Difference)(nil),     // 9: taxi.city.Difference
+	nil,                    // 10: taxi.city.UpdateRequest.SetEntry
+	nil,                    // 11: taxi.city.CloneRequest.SetEntry
 }
 var file_taxi_city_city_proto_depIdxs = []int32{
-	0, // 0: taxi.city.ReadResponse.city:type_name -> taxi.city.Details
-	0, // 1: taxi.city.ListResponse.cities:type_name -> taxi.city.Details
-	1, // 2: taxi.city.City.Read:input_type -> taxi.city.ReadRequest
-	3, // 3: taxi.city.City.List:input_type -> taxi.city.ListRequest
-	2, // 4: taxi.city.City.Read:output_type -> taxi.city.ReadResponse
-	4, // 5: taxi.city.City.List:output_type -> taxi.city.ListResponse
-	4, // [4:6] is the sub-list for method output_type
-	2, // [2:4] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	0,  // 0: taxi.city.ReadResponse.city:type_name -> taxi.city.Details
+	0,  // 1: taxi.city.ListResponse.cities:type_name -> taxi.city.Details
+	10, // 2: taxi.city.UpdateRequest.set:type_name -> taxi.city.UpdateRequest.SetEntry
+	0,  // 3: taxi.city.UpdateResponse.city:type_name -> taxi.city.Details
+	9,  // 4: taxi.city.UpdateResponse.differences:type_name -> taxi.city.Difference
+	11, // 5: taxi.city.CloneRequest.set:type_name -> taxi.city.CloneRequest.SetEntry
+	0,  // 6: taxi.city.CloneResponse.city:type_name -> taxi.city.Details
+	9,  // 7: taxi.city.CloneResponse.differences:type_name -> taxi.city.Difference
+	1,  // 8: taxi.city.City.Read:input_type -> taxi.city.ReadRequest
+	3,  // 9: taxi.city.City.List:input_type -> taxi.city.ListRequest
+	5,  // 10: taxi.city.City.Update:input_type -> taxi.city.UpdateRequest
+	7,  // 11: taxi.city.City.Clone:input_type -> taxi.city.CloneRequest
+	2,  // 12: taxi.city.City.Read:output_type -> taxi.city.ReadResponse
+	4,  // 13: taxi.city.City.List:output_type -> taxi.city.ListResponse
+	6,  // 14: taxi.city.City.Update:output_type -> taxi.city.UpdateResponse
+	8,  // 15: taxi.city.City.Clone:output_type -> taxi.city.CloneResponse
+	12, // [12:16] is the sub-list for method output_type
+	8,  // [8:12] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_taxi_city_city_proto_init() }
@@ -356,7 +739,7 @@ func file_taxi_city_city_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_taxi_city_city_proto_rawDesc), len(file_taxi_city_city_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,8 +1,11 @@
 package city
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,13 +26,34 @@ type City struct {
 	Timezone string  `json:"timezone"`  // IANA name
 }
 
-var code = regexp.MustCompile(`^[A-Z]{3}$`)
+var codePattern = regexp.MustCompile(`^[A-Z]{3}$`)
+
+// parse reads the document of one city.
+func parse(code string, document []byte) (City, error) {
+	decoder := json.NewDecoder(bytes.NewReader(document))
+	decoder.DisallowUnknownFields()
+	var city City
+	err := decoder.Decode(&city)
+	if err == nil && !errors.Is(decoder.Decode(new(json.RawMessage)), io.EOF) {
+		err = errors.New("something follows the object")
+	}
+	if err == nil {
+		err = city.validate()
+	}
+	if err == nil && city.Code != code {
+		err = fmt.Errorf("it holds the code %s", city.Code)
+	}
+	if err != nil {
+		return City{}, fmt.Errorf("city document %s: %w", code, err)
+	}
+	return city, nil
+}
 
 // validate names everything that is wrong with c.
 func (c City) validate() error {
 	_, zone := time.LoadLocation(c.Timezone)
 	return errors.Join(
-		expect(code.MatchString(c.Code), "code %q: want three capital letters", c.Code),
+		expect(codePattern.MatchString(c.Code), "code %q: want three capital letters", c.Code),
 		expect(c.Name != "", "name is empty"),
 		expect(-90 <= c.Lat && c.Lat <= 90, "lat %g: want -90 to 90", c.Lat),
 		expect(-180 <= c.Lng && c.Lng <= 180, "lng %g: want -180 to 180", c.Lng),
@@ -46,45 +70,46 @@ func expect(ok bool, format string, args ...any) error {
 	return fmt.Errorf(format, args...)
 }
 
-// catalogue holds all cities. It is never changed.
+// catalogue holds all cities at one revision of the configuration. It is never
+// changed.
 type catalogue struct {
-	cities []City // by code
+	cities   []City // by code
+	revision uint64
 }
 
-// newCatalogue checks the documents, which are keyed by their file's name.
-func newCatalogue(documents map[string]City) (*catalogue, error) {
-	var cities []City
-	for name, city := range documents {
-		if err := city.validate(); err != nil {
-			return nil, fmt.Errorf("city document %s: %w", name, err)
-		}
-		if name != city.Code {
-			return nil, fmt.Errorf("city document %s holds the code %s; name the file for its city", name, city.Code)
-		}
-		cities = append(cities, city)
-	}
+func newCatalogue(cities []City, revision uint64) *catalogue {
 	slices.SortFunc(cities, func(a, b City) int { return strings.Compare(a.Code, b.Code) })
-	return &catalogue{cities}, nil
+	return &catalogue{cities, revision}
 }
 
 // city returns one city, or NotFound core.city.read.unknown_city.
 func (c *catalogue) city(code string) (City, error) {
-	at, ok := slices.BinarySearchFunc(c.cities, code, func(city City, code string) int {
+	at, ok := slices.BinarySearchFunc(c.all(), code, func(city City, code string) int {
 		return strings.Compare(city.Code, code)
 	})
 	if !ok {
-		return City{}, fault.New(fault.NotFound, "core.city.read.unknown_city",
-			"there is no city %.20q; the cities are %s", code, strings.Join(c.codes(), ", "))
+		return City{}, unknownCity(code, c)
 	}
 	return c.cities[at], nil
 }
 
+func unknownCity(code string, known *catalogue) error {
+	return fault.New(fault.NotFound, "core.city.read.unknown_city",
+		"there is no city %.20q; the cities are %s", code, strings.Join(known.codes(), ", "))
+}
+
 func (c *catalogue) codes() []string {
-	codes := make([]string, len(c.cities))
-	for i, city := range c.cities {
+	codes := make([]string, len(c.all()))
+	for i, city := range c.all() {
 		codes[i] = city.Code
 	}
 	return codes
 }
 
-func (c *catalogue) all() []City { return c.cities }
+// all returns the cities of c, which may be nil, by code.
+func (c *catalogue) all() []City {
+	if c == nil {
+		return nil
+	}
+	return c.cities
+}
