@@ -143,9 +143,10 @@ func (x *Layers) GetEnvironment() string {
 type CompileRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Layers        *Layers                `protobuf:"bytes,1,opt,name=layers,proto3" json:"layers,omitempty"`
-	Hash          string                 `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`              // of what the caller has; nothing is sent when it still is that
-	AsOf          uint64                 `protobuf:"varint,3,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"` // revision; 0: now
-	Path          string                 `protobuf:"bytes,4,opt,name=path,proto3" json:"path,omitempty"`              // dotted, of the part wanted; empty: all
+	Hash          string                 `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`                       // of what the caller has; nothing is sent when it still is that
+	AsOf          uint64                 `protobuf:"varint,3,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`          // revision; 0: now
+	Path          string                 `protobuf:"bytes,4,opt,name=path,proto3" json:"path,omitempty"`                       // dotted, or a JSON Pointer, of the part wanted; empty: all. NOT_FOUND where there is nothing
+	AtLeast       uint64                 `protobuf:"varint,5,opt,name=at_least,json=atLeast,proto3" json:"at_least,omitempty"` // revision that the caller has heard of: what is compiled is not older
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -208,9 +209,16 @@ func (x *CompileRequest) GetPath() string {
 	return ""
 }
 
+func (x *CompileRequest) GetAtLeast() uint64 {
+	if x != nil {
+		return x.AtLeast
+	}
+	return 0
+}
+
 type CompileResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Document      []byte                 `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`  // JSON object, RFC 8785-like: members in order; empty when unchanged
+	Document      []byte                 `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`  // JSON, an object without path; as RFC 8785 has it, but numbers stay as written; empty when unchanged
 	Hash          string                 `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`          // SHA-256 of the document, hexadecimal; covers the secrets in it
 	Revision      uint64                 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"` // of the whole history, at which this was compiled
 	Unchanged     bool                   `protobuf:"varint,4,opt,name=unchanged,proto3" json:"unchanged,omitempty"`
@@ -558,6 +566,8 @@ type ListRequest struct {
 	Prefix        string                 `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"` // of ids; empty: all
 	AsOf          uint64                 `protobuf:"varint,2,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
 	Bodies        bool                   `protobuf:"varint,3,opt,name=bodies,proto3" json:"bodies,omitempty"` // with what the documents hold
+	After         string                 `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`    // id to go on after
+	Limit         uint32                 `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"`   // 0: as many as go into one message
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -613,10 +623,25 @@ func (x *ListRequest) GetBodies() bool {
 	return false
 }
 
+func (x *ListRequest) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *ListRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
 type ListResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Documents     []*Document            `protobuf:"bytes,1,rep,name=documents,proto3" json:"documents,omitempty"` // by id
 	Revision      uint64                 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`  // of the whole history
+	More          bool                   `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`          // go on after the last of them, as_of this revision
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -665,12 +690,19 @@ func (x *ListResponse) GetRevision() uint64 {
 	return 0
 }
 
+func (x *ListResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
 // Edit is one document's part of a change.
 type Edit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Kind  Edit_Kind              `protobuf:"varint,2,opt,name=kind,proto3,enum=kernel.config.Edit_Kind" json:"kind,omitempty"`
-	Json  []byte                 `protobuf:"bytes,3,opt,name=json,proto3" json:"json,omitempty"` // secrets to set as {"$secret": {"value": "...", "for": ["core.eta"]}}; a hidden one keeps what is stored
+	Json  []byte                 `protobuf:"bytes,3,opt,name=json,proto3" json:"json,omitempty"` // an object; secrets to set as {"$secret": {"value": "...", "for": ["core.eta"]}}; a hidden one keeps what is stored
 	// Revision that set what the author has seen: CONFLICT with the current one when it is no longer that.
 	// 0 with check_revision: the document must not exist.
 	ExpectedRevision uint64 `protobuf:"varint,4,opt,name=expected_revision,json=expectedRevision,proto3" json:"expected_revision,omitempty"`
@@ -1321,6 +1353,7 @@ func (x *DiffResponse) GetRevision() uint64 {
 type ExportRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	AsOf          uint64                 `protobuf:"varint,1,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	Prefix        string                 `protobuf:"bytes,2,opt,name=prefix,proto3" json:"prefix,omitempty"` // of ids; empty: all
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1360,6 +1393,13 @@ func (x *ExportRequest) GetAsOf() uint64 {
 		return x.AsOf
 	}
 	return 0
+}
+
+func (x *ExportRequest) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
 }
 
 type ExportResponse struct {
@@ -2121,12 +2161,13 @@ const file_kernel_config_config_proto_rawDesc = "" +
 	"\x06Layers\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x16\n" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12 \n" +
-	"\venvironment\x18\x03 \x01(\tR\venvironment\"|\n" +
+	"\venvironment\x18\x03 \x01(\tR\venvironment\"\x97\x01\n" +
 	"\x0eCompileRequest\x12-\n" +
 	"\x06layers\x18\x01 \x01(\v2\x15.kernel.config.LayersR\x06layers\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\tR\x04hash\x12\x13\n" +
 	"\x05as_of\x18\x03 \x01(\x04R\x04asOf\x12\x12\n" +
-	"\x04path\x18\x04 \x01(\tR\x04path\"{\n" +
+	"\x04path\x18\x04 \x01(\tR\x04path\x12\x19\n" +
+	"\bat_least\x18\x05 \x01(\x04R\aatLeast\"{\n" +
 	"\x0fCompileResponse\x12\x1a\n" +
 	"\bdocument\x18\x01 \x01(\fR\bdocument\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\tR\x04hash\x12\x1a\n" +
@@ -2148,14 +2189,17 @@ const file_kernel_config_config_proto_rawDesc = "" +
 	"\x05as_of\x18\x02 \x01(\x04R\x04asOf\"_\n" +
 	"\fReadResponse\x123\n" +
 	"\bdocument\x18\x01 \x01(\v2\x17.kernel.config.DocumentR\bdocument\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x04R\brevision\"R\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\"~\n" +
 	"\vListRequest\x12\x16\n" +
 	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x13\n" +
 	"\x05as_of\x18\x02 \x01(\x04R\x04asOf\x12\x16\n" +
-	"\x06bodies\x18\x03 \x01(\bR\x06bodies\"a\n" +
+	"\x06bodies\x18\x03 \x01(\bR\x06bodies\x12\x14\n" +
+	"\x05after\x18\x04 \x01(\tR\x05after\x12\x14\n" +
+	"\x05limit\x18\x05 \x01(\rR\x05limit\"u\n" +
 	"\fListResponse\x125\n" +
 	"\tdocuments\x18\x01 \x03(\v2\x17.kernel.config.DocumentR\tdocuments\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x04R\brevision\"\xfd\x01\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\"\xfd\x01\n" +
 	"\x04Edit\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12,\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x18.kernel.config.Edit.KindR\x04kind\x12\x12\n" +
@@ -2211,9 +2255,10 @@ const file_kernel_config_config_proto_rawDesc = "" +
 	"\tto_export\x18\x04 \x01(\fR\btoExport\"[\n" +
 	"\fDiffResponse\x12/\n" +
 	"\achanges\x18\x01 \x03(\v2\x15.kernel.config.ChangeR\achanges\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x04R\brevision\"$\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\"<\n" +
 	"\rExportRequest\x12\x13\n" +
-	"\x05as_of\x18\x01 \x01(\x04R\x04asOf\",\n" +
+	"\x05as_of\x18\x01 \x01(\x04R\x04asOf\x12\x16\n" +
+	"\x06prefix\x18\x02 \x01(\tR\x06prefix\",\n" +
 	"\x0eExportResponse\x12\x1a\n" +
 	"\bdocument\x18\x01 \x01(\fR\bdocument\"p\n" +
 	"\x0eHistoryRequest\x12\x16\n" +
