@@ -37,7 +37,7 @@ type Log struct {
 	mu        sync.Mutex // of whoever changes state: by appending or by catching up
 	state     atomic.Pointer[State]
 	moved     atomic.Pointer[chan struct{}] // closed and replaced when state is
-	snapshots uint64        // revision of the newest snapshot known; under mu
+	snapshots uint64                        // revision of the newest snapshot known; under mu
 }
 
 // Open reads the history in a table of the store, which it may share with others.
