@@ -73,7 +73,7 @@ func againstExport(from *history.State, prefix string, export []byte) ([]*config
 			return nil, badDocument(id, err)
 		}
 		if strings.HasPrefix(id, prefix) {
-			ids[id], others[id] = nil, v
+			ids[id], others[id] = nil, document.ReadStored(id, v)
 		}
 	}
 	for d := range from.All(prefix) {
@@ -90,9 +90,9 @@ func againstExport(from *history.State, prefix string, export []byte) ([]*config
 	return all, nil
 }
 
-// hidden returns a value with all secrets in their hidden form.
+// hidden returns a value whose secrets say no more than an export does: who may read them.
 func hidden(v any) any {
-	v, _ = document.Reveal(v, func(_ []string, s document.Secret) (any, error) { return document.Hidden(s), nil })
+	v, _ = document.Reveal(v, func(_ []string, s document.Secret) (any, error) { return document.Secret{For: s.For}, nil })
 	return v
 }
 

@@ -57,6 +57,11 @@ func (c *schemas) read(id string, v any) (*rule, error) {
 	if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
 		return nil, badSchema(id, fmt.Sprintf(`its pattern %q cannot be read; "*" stands for any text without "/"`, pattern))
 	}
+	if _, err := document.Reveal(v, func(path []string, _ document.Secret) (any, error) {
+		return nil, fmt.Errorf("there is a secret at %s, and schemas are no secret", document.Pointer(path...))
+	}); err != nil {
+		return nil, badSchema(id, err.Error())
+	}
 	compiled, err := c.compile(schema)
 	if err != nil {
 		return nil, badSchema(id, err.Error())
@@ -65,7 +70,7 @@ func (c *schemas) read(id string, v any) (*rule, error) {
 }
 
 func badSchema(id, why string) error {
-	return fault.New(fault.BadRequest, "kernel.config.bad_schema", "%s is no schema document: %s", id, strings.ReplaceAll(why, "%", "%%"))
+	return fault.New(fault.BadRequest, "kernel.config.bad_schema", "%s is no schema document: %s", id, why)
 }
 
 // noRemote refuses whatever is not in the schema itself or a draft of JSON Schema.

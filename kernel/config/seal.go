@@ -58,8 +58,7 @@ func (s *sealer) open(id string, path, readers []string, sealed string) ([]byte,
 	return plain, nil
 }
 
-// bound is the additional data of a sealing. Neither ids, pointers nor names of services hold a NUL unescaped... so
-// each part's length goes before it.
+// bound is the additional data of a sealing. Each part's length goes before it, so that no two places read alike.
 func bound(id string, path, readers []string) []byte {
 	var b []byte
 	for _, part := range []string{id, document.Pointer(path...), strings.Join(readers, ",")} {
@@ -116,8 +115,7 @@ func (s *sealer) sealGiven(id string, stored any, path []string, g document.Give
 	return document.Secret{Document: id, For: readers, Sealed: sealed}, nil
 }
 
-// reveal returns a document's value with the secrets that reader may read, and others hidden. The empty reader
-// may read none.
+// reveal returns a value with the secrets that may be read, and others hidden.
 func (s *sealer) reveal(v any, may func(document.Secret) bool) (any, error) {
 	return document.Reveal(v, func(path []string, secret document.Secret) (any, error) {
 		if !may(secret) {
