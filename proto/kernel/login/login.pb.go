@@ -923,6 +923,7 @@ type ChangePasswordRequest struct {
 	OldPassword   string                 `protobuf:"bytes,3,opt,name=old_password,json=oldPassword,proto3" json:"old_password,omitempty"`
 	NewPassword   string                 `protobuf:"bytes,4,opt,name=new_password,json=newPassword,proto3" json:"new_password,omitempty"`
 	Source        string                 `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
+	KnownDevice   string                 `protobuf:"bytes,6,opt,name=known_device,json=knownDevice,proto3" json:"known_device,omitempty"` // as in AuthenticateRequest
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -988,6 +989,13 @@ func (x *ChangePasswordRequest) GetNewPassword() string {
 func (x *ChangePasswordRequest) GetSource() string {
 	if x != nil {
 		return x.Source
+	}
+	return ""
+}
+
+func (x *ChangePasswordRequest) GetKnownDevice() string {
+	if x != nil {
+		return x.KnownDevice
 	}
 	return ""
 }
@@ -2317,11 +2325,13 @@ func (x *RevocationsResponse) GetRevocations() *Revocations {
 	return nil
 }
 
-// Revocations is a run of numbered revocations.
+// Revocations is a run of numbered revocations, the oldest first. The numbers between that
+// are missing have expired.
 type Revocations struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	List          []*Revocation          `protobuf:"bytes,1,rep,name=list,proto3" json:"list,omitempty"`
-	Last          uint64                 `protobuf:"varint,2,opt,name=last,proto3" json:"last,omitempty"` // number of the newest
+	Last          uint64                 `protobuf:"varint,2,opt,name=last,proto3" json:"last,omitempty"` // up to this number there are no others
+	More          bool                   `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"` // there are newer ones: ask for those since last
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2368,6 +2378,13 @@ func (x *Revocations) GetLast() uint64 {
 		return x.Last
 	}
 	return 0
+}
+
+func (x *Revocations) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 // Revocation says which tokens are no longer good: those that match all fields set here
@@ -2867,7 +2884,7 @@ const file_kernel_login_login_proto_rawDesc = "" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\tR\x05token\x124\n" +
 	"\aexpires\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x12&\n" +
-	"\x04user\x18\x04 \x01(\v2\x12.kernel.login.UserR\x04user\"\xb7\x01\n" +
+	"\x04user\x18\x04 \x01(\v2\x12.kernel.login.UserR\x04user\"\xda\x01\n" +
 	"\x15ChangePasswordRequest\x12 \n" +
 	"\vapplication\x18\x01 \x01(\tR\vapplication\x12\x1e\n" +
 	"\n" +
@@ -2875,7 +2892,8 @@ const file_kernel_login_login_proto_rawDesc = "" +
 	"identifier\x12!\n" +
 	"\fold_password\x18\x03 \x01(\tR\voldPassword\x12!\n" +
 	"\fnew_password\x18\x04 \x01(\tR\vnewPassword\x12\x16\n" +
-	"\x06source\x18\x05 \x01(\tR\x06source\"\x18\n" +
+	"\x06source\x18\x05 \x01(\tR\x06source\x12!\n" +
+	"\fknown_device\x18\x06 \x01(\tR\vknownDevice\"\x18\n" +
 	"\x16ChangePasswordResponse\"\x81\x02\n" +
 	"\x04User\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
@@ -2955,10 +2973,11 @@ const file_kernel_login_login_proto_rawDesc = "" +
 	"\x12RevocationsRequest\x12\x14\n" +
 	"\x05since\x18\x01 \x01(\x04R\x05since\"R\n" +
 	"\x13RevocationsResponse\x12;\n" +
-	"\vrevocations\x18\x01 \x01(\v2\x19.kernel.login.RevocationsR\vrevocations\"O\n" +
+	"\vrevocations\x18\x01 \x01(\v2\x19.kernel.login.RevocationsR\vrevocations\"c\n" +
 	"\vRevocations\x12,\n" +
 	"\x04list\x18\x01 \x03(\v2\x18.kernel.login.RevocationR\x04list\x12\x12\n" +
-	"\x04last\x18\x02 \x01(\x04R\x04last\"\xf0\x01\n" +
+	"\x04last\x18\x02 \x01(\x04R\x04last\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\"\xf0\x01\n" +
 	"\n" +
 	"Revocation\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x18\n" +
