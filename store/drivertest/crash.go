@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/hansom-platform/hansom/fault"
 	"github.com/hansom-platform/hansom/store"
@@ -94,9 +95,10 @@ func testKills(e *env) {
 	if e.caps.Address == "" {
 		return // the engine dies with its process
 	}
-	const rounds = 40
+	const least, most, enough = 12, 40, 6 * time.Second
 	known := make([]acknowledged, crashWriters)
-	for round := range rounds {
+	start := time.Now()
+	for round := 0; round < least || round < most && time.Since(start) < enough; round++ {
 		if round%2 == 0 {
 			e.open() // the file is open in another process when the writer dies, or in none
 		}

@@ -53,7 +53,9 @@ func (e *engine) fault(err error) error {
 		return e.lockedFault(err)
 	case sqlite3.SQLITE_FULL:
 		return fullFault(e.path, err)
-	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB,
+		// Our statements never change: only a damaged schema makes them wrong.
+		sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_FORMAT:
 		return e.corruptFault(err)
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN:
 		return readOnlyFault(e.path, err)

@@ -119,7 +119,7 @@ func (e *engine) scanSpan(ctx context.Context, at driver.Partition, span driver.
 		}
 		var r row
 		if err := rows.Scan(&r.clustering, &r.revision, &r.expires, &r.sum, &r.value); err != nil {
-			return nil, false, err
+			return nil, false, damage{err}
 		}
 		if err := r.check(at); err != nil {
 			return nil, false, e.corruptFault(err)

@@ -48,6 +48,10 @@ PRAGMA user_version = %d;
 func (e *engine) adopt(ctx context.Context, conn *sql.Conn) error {
 	var fresh bool
 	err := e.retryBusy(ctx, func() (err error) {
+		if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil { // others may be making it
+			return err
+		}
+		defer rollback(ctx, conn)
 		fresh, err = e.identify(ctx, conn)
 		return err
 	})
@@ -124,9 +128,14 @@ func (e *engine) create(ctx context.Context, conn *sql.Conn) error {
 		_, err = conn.ExecContext(ctx, "COMMIT")
 	}
 	if err != nil {
-		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") // the first error tells
+		rollback(ctx, conn)
 	}
 	return err
+}
+
+// rollback ends a transaction that only read, or failed: the first error tells.
+func rollback(ctx context.Context, conn *sql.Conn) {
+	_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 }
 
 // verify reads the whole file for damage if it is not too large: its structure,
@@ -137,12 +146,12 @@ func (e *engine) verify(ctx context.Context) error {
 		if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
 			return err
 		}
-		defer func() { _, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") }() // it only read
+		defer rollback(ctx, conn)
 		var pages int64
 		if err := conn.QueryRowContext(ctx, "PRAGMA page_count").Scan(&pages); err != nil {
 			return err
 		}
-		if pages*pageSize > VerifyBytes {
+		if pages*pageSize > e.verifyUp {
 			return nil
 		}
 		return errors.Join(e.verifyStructure(ctx, conn), e.verifyRecords(ctx, conn))
@@ -174,7 +183,7 @@ func (e *engine) verifyRecords(ctx context.Context, conn *sql.Conn) error {
 		var at driver.Partition
 		var r row
 		if err := rows.Scan(&at.Table, &at.Key, &r.clustering, &r.revision, &r.expires, &r.sum, &r.value); err != nil {
-			return err
+			return damage{err}
 		}
 		if err := r.check(at); err != nil {
 			return e.corruptFault(err)

@@ -47,6 +47,7 @@ type options struct {
 	sweep    time.Duration
 	timeout  time.Duration
 	maxBytes int64
+	verifyUp int64
 	log      *slog.Logger
 }
 
@@ -113,7 +114,7 @@ type engine struct {
 func Open(ctx context.Context, path string, opts ...Option) (driver.Store, error) {
 	e := &engine{
 		options: options{
-			now: time.Now, sweep: 30 * time.Second, timeout: 5 * time.Second, log: slog.Default(),
+			now: time.Now, sweep: 30 * time.Second, timeout: 5 * time.Second, verifyUp: VerifyBytes, log: slog.Default(),
 		},
 		queue: make(chan *request, maxGroup),
 	}

@@ -17,6 +17,10 @@ func TestMain(m *testing.M) {
 	drivertest.CrashWriter(func(ctx context.Context, address string) (driver.Store, error) {
 		return sqlitestore.Open(ctx, address)
 	})
+	if path := os.Getenv(readOnlyVariable); path != "" {
+		openAsAnother(path)
+		return
+	}
 	os.Exit(m.Run())
 }
 
