@@ -97,10 +97,10 @@ func (t *Table) apply(ctx context.Context, partition, name string, ops []Op) ([]
 		return nil, t.applyError(name, partition, ops, err)
 	}
 	records := make([]Record, len(ops))
-	for i, w := range written {
-		records[i] = record(partition, w)
-		if !ops[i].op.Delete {
-			records[i].Value = slices.Clone(ops[i].op.Value)
+	for i, o := range ops {
+		records[i] = record(partition, written[i])
+		if !o.op.Delete {
+			records[i].Value = slices.Clone(o.op.Value)
 		}
 	}
 	return records, nil

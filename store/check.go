@@ -32,7 +32,7 @@ func checkKey(op string, key Key) error {
 }
 
 func checkText(op, what, s string) error {
-	problem := ""
+	var problem string
 	switch {
 	case len(s) > MaxKey:
 		problem = fmt.Sprintf("has %d bytes; at most %d are allowed", len(s), MaxKey)

@@ -40,7 +40,8 @@ var table = []rule{
 	// to run a service in memory.
 	{"platform/platformtest/...", []string{"platform/...", "bus", "bus/driver", "proto/...", "fault"}},
 	{"platform/...", []string{"platform/...", "bus", "proto/...", "fault"}},
-	{"adapters/{adapter}/...", []string{"adapters/{adapter}/...", "platform/...", "fault"}},
+	{"adapters", []string{"platform/...", "fault"}},
+	{"adapters/{adapter}/...", []string{"adapters/{adapter}/...", "adapters", "platform/...", "fault"}},
 
 	// The parts of a running platform call each other over the bus, never directly.
 	{"kernel/binding/...", []string{"kernel/binding/...", "platform/...", "bus", "store", "coord", "proto/...", "fault"}},
@@ -79,19 +80,28 @@ var table = []rule{
 var inTests = []string{
 	"bus/...", "store/...", "coord/...",
 	"platform/...",
+	"adapters/adaptertest",
 	"app/...",
 	"proto/...", "fault",
 }
 
 // testKits are packages made for tests. Only tests, and other kits, import them.
-var testKits = []string{"*/drivertest", "coord/memcoord", "store/memstore", "platform/platformtest/..."}
+var testKits = []string{"*/drivertest", "coord/memcoord", "store/memstore", "platform/platformtest/...", "adapters/adaptertest"}
 
-// aboveNATS may import NATS: its two drivers, the wiring that embeds the server, and what stands above the wiring.
-// Everything else must neither import it, in tests neither, nor depend on it through others.
-var aboveNATS = []string{
-	"bus/natsbus/...", "coord/natscoord/...",
-	"app/...", "cli/...", "cmd/hansom", "env/...", "e2e/...", "release/...",
+// An engine comes as a client library that only its drivers, the wiring that embeds it, and what stands above the wiring may
+// import. Everything else must neither import it, in tests neither, nor depend on it through others.
+type engine struct {
+	name   string
+	prefix string // of its packages' paths
+	above  []string
 }
+
+var engines = []engine{
+	{"NATS", "github.com/nats-io/", append([]string{"bus/natsbus/...", "coord/natscoord/..."}, aboveEngines...)},
+	{"SQLite", "modernc.org/", append([]string{"store/sqlitestore/..."}, aboveEngines...)},
+}
+
+var aboveEngines = []string{"app/...", "cli/...", "cmd/hansom", "env/...", "e2e/...", "release/..."}
 
 // longFunctions may pass maxFunctionLines, each for a reason given here. The key is "package.Function" or
 // "package.Type.Method".

@@ -3,6 +3,8 @@ package memstore_test
 import (
 	"context"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/hansom-platform/hansom/fault"
 	"github.com/hansom-platform/hansom/store"
@@ -32,6 +34,24 @@ func (h harness) Close() {}
 func TestConformance(t *testing.T) { drivertest.RunConformanceTests(t, newHarness) }
 
 func BenchmarkDriver(b *testing.B) { drivertest.RunBenchmarks(b, newHarness) }
+
+func TestExpiryIsVirtualInABubble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tb := store.New(memstore.New()).Table("things")
+		key := store.Key{Partition: "p"}
+		if _, err := tb.Put(t.Context(), key, nil, store.TTL(8*time.Hour)); err != nil {
+			t.Fatalf("Put: %v", err)
+		}
+		time.Sleep(8*time.Hour - time.Nanosecond)
+		if _, err := tb.Get(t.Context(), key); err != nil {
+			t.Errorf("Get just before the expiry: %v", err)
+		}
+		time.Sleep(time.Nanosecond)
+		if _, err := tb.Get(t.Context(), key); !fault.Is(err, fault.NotFound) {
+			t.Errorf("Get at the expiry: want NotFound, got %v", err)
+		}
+	})
+}
 
 func TestAStoppedEngineIsUnavailable(t *testing.T) {
 	engine := memstore.NewEngine()

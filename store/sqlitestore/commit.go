@@ -20,11 +20,10 @@ const (
 
 // request is one caller's write. It is run within a transaction that others share.
 type request struct {
-	run     func(*transaction) ([]driver.Record, error)
-	bytes   int
-	taken   atomic.Int32 // one of the states below
-	blocked atomic.Bool  // the file was found locked
-	done    chan result  // takes one
+	run   func(*transaction) ([]driver.Record, error)
+	bytes int
+	taken atomic.Int32 // one of the states below
+	done  chan result  // takes one
 }
 
 const (
@@ -66,7 +65,7 @@ func (e *engine) submit(ctx, inner context.Context, r *request) ([]driver.Record
 	select {
 	case e.queue <- r:
 	case <-inner.Done():
-		return nil, e.ended(ctx)
+		return nil, e.waitedInVain(ctx)
 	}
 	select {
 	case answer := <-r.done:
@@ -74,7 +73,7 @@ func (e *engine) submit(ctx, inner context.Context, r *request) ([]driver.Record
 	case <-inner.Done():
 	}
 	if r.taken.CompareAndSwap(waiting, withdrawn) {
-		return nil, e.waitedInVain(ctx, r)
+		return nil, e.waitedInVain(ctx)
 	}
 	last := time.NewTimer(grace(e.timeout))
 	defer last.Stop()
@@ -88,10 +87,10 @@ func (e *engine) submit(ctx, inner context.Context, r *request) ([]driver.Record
 		"%s: the disk did not confirm the write in time; it may have been applied. Read again to know", e.path)
 }
 
-// waitedInVain tells why a request was withdrawn.
-func (e *engine) waitedInVain(ctx context.Context, r *request) error {
+// waitedInVain tells why a request was not run.
+func (e *engine) waitedInVain(ctx context.Context) error {
 	err := e.ended(ctx)
-	if r.blocked.Load() && fault.Is(err, fault.Timeout) {
+	if e.locking.Load() && fault.Is(err, fault.Timeout) {
 		return e.lockedFault(errors.New("the write lock was not free in time"))
 	}
 	return err
@@ -139,9 +138,6 @@ func (e *engine) commitGroup(group []*request) {
 			return
 		}
 		group = slices.DeleteFunc(group, func(r *request) bool { return r.taken.Load() == withdrawn })
-		for _, r := range group {
-			r.blocked.Store(true)
-		}
 		if len(group) == 0 || e.life.Err() != nil { // then all callers withdraw
 			return
 		}
@@ -169,7 +165,9 @@ func (e *engine) begin() error {
 	if err := e.unmoved(); err != nil {
 		return err
 	}
+	e.locking.Store(true)
 	_, err := e.write.begin.ExecContext(context.Background())
+	e.locking.Store(isBusy(err))
 	return err
 }
 

@@ -84,7 +84,7 @@ func (e *engine) connectReaders(ctx context.Context) (err error) {
 		{&e.get, selectRecord}, {&e.scan[0], selectForward}, {&e.scan[1], selectReverse}, {&e.overdue, selectOverdue},
 	} {
 		err := e.retryBusy(ctx, func() error {
-			*p.to, err = e.readers.PrepareContext(ctx, p.query)
+			*p.to, err = e.readers.PrepareContext(ctx, p.query) //nolint:sqlclosecheck // disconnect does
 			return err
 		})
 		if err != nil {

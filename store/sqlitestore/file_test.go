@@ -2,7 +2,7 @@ package sqlitestore_test
 
 import (
 	"context"
-	"io"
+	"fmt"
 	"os"
 	osexec "os/exec"
 	"path/filepath"
@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/hansom-platform/hansom/store"
-	"github.com/hansom-platform/hansom/store/driver"
 	"github.com/hansom-platform/hansom/store/sqlitestore"
 )
 
@@ -150,18 +149,39 @@ func TestAMovedFileIsNotWrittenTo(t *testing.T) {
 	}
 }
 
-// readOnlyVariable makes this test binary open the file of that name and print what came of it.
-const readOnlyVariable = "HANSOM_STORE_READ_ONLY"
+// visitVariable makes this test binary open the file of that name, close it, and print what came of it.
+const visitVariable = "HANSOM_STORE_VISIT"
 
-// openAsAnother runs in a process without the right to write.
-func openAsAnother(path string) {
+func visit(path string) {
 	d, err := sqlitestore.Open(context.Background(), path)
-	if err != nil {
-		_, _ = io.WriteString(os.Stdout, err.Error())
-		return
+	if err == nil {
+		err = d.Close(context.Background())
 	}
-	_, err = d.Apply(context.Background(), driver.Partition{Table: "t", Key: "p"}, []driver.Op{{}})
-	_, _ = io.WriteString(os.Stdout, "opened; "+err.Error())
+	fmt.Print(err)
+}
+
+// TestAForeignCloseDoesNotStripLocks opens and closes the file beside SQLite, as a backup would. With POSIX locks, this
+// process would then have none, and another one that closes the store would delete the log that is in use here.
+func TestAForeignCloseDoesNotStripLocks(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := temp(t)
+	_, tb := open(t, path)
+	for i := range 5 {
+		put(t, tb, key("%d", i), nil)
+		read(t, path) // opens and closes
+		cmd := osexec.CommandContext(t.Context(), self, "-test.run=^$")
+		cmd.Env = append(os.Environ(), visitVariable+"="+path)
+		if out, err := cmd.CombinedOutput(); err != nil || string(out) != "<nil>" {
+			t.Fatalf("another process opens and closes the store: %v, %s", err, out)
+		}
+	}
+	_, other := open(t, path)
+	if got := len(values(t, other)); got != 5 {
+		t.Errorf("want the 5 records acknowledged, got %d", got)
+	}
 }
 
 func TestAFolderThatCannotBeWritten(t *testing.T) {
@@ -174,7 +194,7 @@ func TestAFolderThatCannotBeWritten(t *testing.T) {
 	before := read(t, existing)
 	for name, path := range map[string]string{"a file that exists": existing, "a file to be made": filepath.Join(folder, "new.db")} {
 		cmd := osexec.CommandContext(t.Context(), self, "-test.run=^$")
-		cmd.Env = append(os.Environ(), readOnlyVariable+"="+path)
+		cmd.Env = append(os.Environ(), visitVariable+"="+path)
 		if os.Getuid() == 0 { // who may write anywhere
 			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		}

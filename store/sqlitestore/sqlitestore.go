@@ -31,6 +31,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hansom-platform/hansom/fault"
@@ -98,10 +99,11 @@ type engine struct {
 	scan    [2]*sql.Stmt // forward, reverse
 	overdue *sql.Stmt
 
-	queue chan *request
-	life  context.Context // ends when Close has waited long enough
-	end   context.CancelFunc
-	work  sync.WaitGroup // committer and sweeper
+	queue   chan *request
+	locking atomic.Bool     // the committer waits for the write lock
+	life    context.Context // ends when Close has waited long enough
+	end     context.CancelFunc
+	work    sync.WaitGroup // committer and sweeper
 
 	mu     sync.Mutex
 	closed bool

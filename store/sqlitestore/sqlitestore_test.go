@@ -17,8 +17,8 @@ func TestMain(m *testing.M) {
 	drivertest.CrashWriter(func(ctx context.Context, address string) (driver.Store, error) {
 		return sqlitestore.Open(ctx, address)
 	})
-	if path := os.Getenv(readOnlyVariable); path != "" {
-		openAsAnother(path)
+	if path := os.Getenv(visitVariable); path != "" {
+		visit(path)
 		return
 	}
 	os.Exit(m.Run())

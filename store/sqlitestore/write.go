@@ -40,7 +40,7 @@ func (s *statements) prepare(ctx context.Context) (err error) {
 		if *p.to != nil {
 			continue // prepared before the file was found locked
 		}
-		if *p.to, err = s.conn.PrepareContext(ctx, p.query); err != nil {
+		if *p.to, err = s.conn.PrepareContext(ctx, p.query); err != nil { //nolint:sqlclosecheck // close does
 			return err
 		}
 	}

@@ -12,57 +12,66 @@ import (
 	"testing"
 )
 
-const nats = "github.com/nats-io/"
-
-func TestNATSIsImportedByItsDriversOnly(t *testing.T) {
-	report(t, checkNATSImports(repository(t)))
+func TestEnginesAreImportedByTheirDriversOnly(t *testing.T) {
+	made := repository(t)
+	for _, e := range engines {
+		report(t, e.checkImports(made))
+	}
 }
 
-func checkNATSImports(t *tree) []string {
+func (e engine) checkImports(t *tree) []string {
 	var faults []string
 	for _, f := range t.files {
-		if matchAny(aboveNATS, f.pkg, nil) {
+		if matchAny(e.above, f.pkg, nil) {
 			continue
 		}
 		for _, imported := range f.imports() {
-			if strings.HasPrefix(imported, nats) {
-				faults = append(faults, fmt.Sprintf("%s: imports %s; only %s may", f.path, imported, list(aboveNATS)))
+			if strings.HasPrefix(imported, e.prefix) {
+				faults = append(faults, fmt.Sprintf("%s: imports %s; only %s may", f.path, imported, list(e.above)))
 			}
 		}
 	}
 	return faults
 }
 
-func TestImportingNATSIsAFault(t *testing.T) {
-	const text = "package p\n\nimport _ \"github.com/nats-io/nats.go\"\n"
+func TestImportingAnEngineIsAFault(t *testing.T) {
+	const nats = "package p\n\nimport _ \"github.com/nats-io/nats.go\"\n"
+	const sqlite = "package p\n\nimport _ \"modernc.org/sqlite\"\n"
 	made := example(t, map[string]string{
-		"bus/natsbus/n.go":       text,
-		"coord/natscoord/n.go":   text,
-		"app/embedded/e_test.go": text,
-		"platform/p_test.go":     text,
+		"bus/natsbus/n.go":          nats,
+		"coord/natscoord/n.go":      nats,
+		"app/embedded/e_test.go":    nats,
+		"platform/p_test.go":        nats,
+		"store/sqlitestore/s.go":    sqlite,
+		"app/a.go":                  sqlite,
+		"kernel/config/c_test.go":   sqlite,
+		"store/cassandrastore/c.go": "package p\n",
 	})
-	wantOneFault(t, checkNATSImports(made), "platform/p_test.go", "nats.go")
+	wantOneFault(t, engines[0].checkImports(made), "platform/p_test.go", "nats.go")
+	wantOneFault(t, engines[1].checkImports(made), "kernel/config/c_test.go", "modernc.org/sqlite")
 }
 
-func TestNothingElseDependsOnNATS(t *testing.T) {
+func TestNothingElseDependsOnAnEngine(t *testing.T) {
 	module := repository(t).module
 	imports := importGraph(t)
 	if len(imports[module+"/internal/arch"]) == 0 && len(imports[module+"/fault"]) == 0 {
 		t.Fatalf("want an import graph that holds %s/fault, got %d packages without it", module, len(imports))
 	}
-	report(t, checkNATSDependencies(module, imports))
+	for _, e := range engines {
+		report(t, e.checkDependencies(module, imports))
+	}
 }
 
-// checkNATSDependencies finds packages that depend on NATS through others, each with one way that leads there.
-func checkNATSDependencies(module string, imports map[string][]string) []string {
+// checkDependencies finds packages that depend on the engine through others, each with one way that leads there.
+func (e engine) checkDependencies(module string, imports map[string][]string) []string {
 	var faults []string
 	for pkg := range imports {
 		name, ours := strings.CutPrefix(pkg, module+"/")
-		if !ours || matchAny(aboveNATS, name, nil) {
+		if !ours || matchAny(e.above, name, nil) {
 			continue
 		}
-		if way := wayTo(imports, pkg, nats); way != nil {
-			faults = append(faults, fmt.Sprintf("package %s depends on NATS: %s", name, strings.Join(way, " -> ")))
+		if way := wayTo(imports, pkg, e.prefix); way != nil {
+			faults = append(faults, fmt.Sprintf("package %s depends on %s: %s", name, e.name, strings.Join(way, " -> ")))
 		}
 	}
 	slices.Sort(faults)
@@ -119,7 +128,7 @@ func importGraph(t *testing.T) map[string][]string {
 	}
 }
 
-func TestDependingOnNATSIsAFault(t *testing.T) {
+func TestDependingOnAnEngineIsAFault(t *testing.T) {
 	made := map[string][]string{
 		"m/kernel/binding":  {"m/platform", "m/coord"},
 		"m/platform":        {"m/bus"},
@@ -127,7 +136,7 @@ func TestDependingOnNATSIsAFault(t *testing.T) {
 		"m/coord/natscoord": {"github.com/nats-io/nats.go"},
 		"m/app":             {"m/kernel/binding"},
 	}
-	faults := checkNATSDependencies("m", made)
+	faults := engines[0].checkDependencies("m", made)
 	want := []string{
 		"package coord depends on NATS: m/coord -> m/coord/natscoord -> github.com/nats-io/nats.go",
 		"package kernel/binding depends on NATS: m/kernel/binding -> m/coord -> m/coord/natscoord -> github.com/nats-io/nats.go",
