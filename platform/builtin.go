@@ -21,6 +21,7 @@ const (
 	EndpointStats     = rpc.Stats
 	EndpointSchema    = rpc.Schema
 	EndpointHops      = rpc.Hops
+	EndpointConfig    = rpc.Config
 	EndpointHeartbeat = rpc.Heartbeat
 )
 
@@ -42,6 +43,10 @@ var builtins = map[string]rpc.Endpoint{
 	EndpointHops: {
 		NewRequest:  func() proto.Message { return new(hansompb.HopsRequest) },
 		NewResponse: func() proto.Message { return new(hansompb.HopsResponse) },
+	},
+	EndpointConfig: {
+		NewRequest:  func() proto.Message { return new(hansompb.ConfigRequest) },
+		NewResponse: func() proto.Message { return new(hansompb.ConfigResponse) },
 	},
 	EndpointHeartbeat: {
 		NewRequest:  func() proto.Message { return new(hansompb.HeartbeatRequest) },
@@ -83,6 +88,9 @@ func (s *Service) registerBuiltins() {
 	})
 	add(EndpointHops, func(_ context.Context, m proto.Message) (proto.Message, error) {
 		return &hansompb.HopsResponse{Hops: s.hops.Find(m.(*hansompb.HopsRequest).GetTraceId())}, nil
+	})
+	add(EndpointConfig, func(context.Context, proto.Message) (proto.Message, error) {
+		return s.configuration.report(), nil
 	})
 	add(EndpointHeartbeat, func(context.Context, proto.Message) (proto.Message, error) {
 		s.lastBeat.Store(time.Now().UnixNano())

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/hansom-platform/hansom/bus"
+	liveconfig "github.com/hansom-platform/hansom/platform/config"
 	"github.com/hansom-platform/hansom/platform/telemetry"
 )
 
@@ -25,6 +26,7 @@ type ServedBy struct {
 // a request costs one allocation. It is immutable once it is handed out.
 type scope struct {
 	context.Context
+	values  *liveconfig.Values // of the service that handles the request; nil: those of Context
 	caller  Caller
 	cohort  int
 	overlay string
@@ -40,8 +42,13 @@ var noScope = scope{cohort: bus.NoCohort}
 
 // Value implements context.Context.
 func (s *scope) Value(key any) any {
-	if _, ok := key.(scopeKey); ok {
+	switch key.(type) {
+	case scopeKey:
 		return s
+	case liveconfig.ContextKey:
+		if s.values != nil {
+			return s.values
+		}
 	}
 	return s.Context.Value(key)
 }
@@ -55,7 +62,7 @@ func scopeOf(ctx context.Context) *scope {
 
 func withScope(ctx context.Context, change func(*scope)) context.Context {
 	s := *scopeOf(ctx)
-	s.Context = ctx
+	s.Context, s.values = ctx, nil // those of ctx hold
 	change(&s)
 	return &s
 }

@@ -35,6 +35,9 @@ type config struct {
 	authorise   Authoriser
 	registry    Registry
 	timings     Timings
+
+	configSource ConfigSource
+	configCache  string
 }
 
 func newConfig() config {
@@ -45,6 +48,7 @@ func newConfig() config {
 		concurrency: 1000,
 		logger:      slog.Default(),
 		authorise:   DefaultAuthoriser,
+		configCache: defaultConfigCache(),
 	}
 	if r := os.Getenv("HANSOM_REGION"); r != "" {
 		c.zone.Region = r

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hansom-platform/hansom/bus"
 	"github.com/hansom-platform/hansom/fault"
+	liveconfig "github.com/hansom-platform/hansom/platform/config"
 	"github.com/hansom-platform/hansom/platform/telemetry"
 )
 
@@ -33,6 +34,7 @@ func (s *Service) Run(ctx context.Context, dial Dial) error {
 	ctx = s.identify(ctx)
 	l := &life{Service: s, dial: dial, timings: s.config.timings.withDefaults(s.heartbeats)}
 	defer l.stop(ctx)
+	defer l.configuration.leave()
 	if err := l.start(ctx); err != nil {
 		l.close(ctx)
 		return fmt.Errorf("start %s: %w", s.instance, err)
@@ -45,9 +47,10 @@ func (s *Service) Run(ctx context.Context, dial Dial) error {
 	return nil
 }
 
-// identify has logs and spans below ctx name the instance.
+// identify has logs and spans below ctx name the instance, and ctx carry its
+// configuration.
 func (s *Service) identify(ctx context.Context) context.Context {
-	return telemetry.WithIdentity(ctx, telemetry.Identity{
+	return telemetry.WithIdentity(liveconfig.NewContext(ctx, s.Config()), telemetry.Identity{
 		Service: s.name, Version: s.config.version, Instance: s.instance,
 		Region: s.config.zone.Region, Zone: s.config.zone.Zone,
 	})
@@ -70,9 +73,11 @@ type connection struct {
 }
 
 func (l *life) start(ctx context.Context) error {
+	l.configuration.load(ctx)
 	if err := l.open(ctx); err != nil {
 		return err
 	}
+	l.configuration.join(ctx)
 	for _, f := range l.onStart {
 		if err := l.guard(ctx, "start", f); err != nil {
 			return err
@@ -104,12 +109,12 @@ func (l *life) open(ctx context.Context) error {
 
 // wanted returns the service's subscriptions and the library's own.
 func (l *life) wanted() []subscription {
+	all := slices.Concat(l.subscriptions, l.configuration.subscriptions())
 	if l.timings.Lost < 0 {
-		return l.subscriptions
+		return all
 	}
 	again := bus.Subscription{Topic: topicReregister}
-	return append(l.subscriptions[:len(l.subscriptions):len(l.subscriptions)],
-		subscription{again, l.eventHandler(l.reregister)})
+	return append(all, subscription{again, l.eventHandler(l.reregister)})
 }
 
 // work runs the background functions beside registering and watching, until ctx

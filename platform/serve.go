@@ -82,7 +82,7 @@ func (s *Service) serve(ctx context.Context, m *bus.Message) *bus.Message {
 	}
 	ctx, span := telemetry.StartServer(ctx, r.name, in.traceParent, in.traceState)
 	carried := in.scope
-	carried.Context = ctx
+	carried.Context, carried.values = ctx, s.configuration.values
 	r.begin()
 	reply, err := s.answer(&carried, r, m, in.contentType)
 	took := time.Since(start)
@@ -96,7 +96,7 @@ func (s *Service) serve(ctx context.Context, m *bus.Message) *bus.Message {
 // of it on what has less time left than the endpoint takes on average. Built-in
 // endpoints always have room: they tell that the instance lives.
 func (s *Service) shed(ctx context.Context, r *route, busy int64, now time.Time) *fault.Error {
-	limit := int64(s.config.concurrency)
+	limit := s.settings.concurrency.Load()
 	if busy <= limit-limit/4 || r.builtin {
 		return nil
 	}

@@ -30,6 +30,9 @@ type Service struct {
 	routes  map[string]*route
 	handle  Handler // what serves a decoded request, middleware around it; nil without any
 
+	configuration *configuration
+	settings      settings
+
 	checks        []check
 	subscriptions []subscription
 	onStart       []func(ctx context.Context) error
@@ -74,6 +77,7 @@ func New(name string, opts ...Option) *Service {
 		ready:   make(chan struct{}),
 	}
 	s.Client = newClient(name, &cfg)
+	s.configure()
 	s.replies = newReplyHeaders(s.instance + " " + cfg.version + " " + cfg.zone.Zone)
 	if len(cfg.middleware) > 0 {
 		s.handle = chain(cfg.middleware, invoke)

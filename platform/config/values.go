@@ -41,20 +41,22 @@ func New() *Values {
 	return v
 }
 
-type contextKey struct{}
+// ContextKey is the key under which a context has its *Values, for contexts that
+// implement Value by themselves.
+type ContextKey struct{}
 
 // none is what contexts have that carry no values. It stays empty.
 var none = New()
 
 // NewContext returns a context that carries v.
 func NewContext(ctx context.Context, v *Values) context.Context {
-	return context.WithValue(ctx, contextKey{}, v)
+	return context.WithValue(ctx, ContextKey{}, v)
 }
 
 // FromContext returns the values that ctx carries. Where it carries none they are
 // empty, stay so and cannot be set.
 func FromContext(ctx context.Context) *Values {
-	if v, ok := ctx.Value(contextKey{}).(*Values); ok && v != nil {
+	if v, ok := ctx.Value(ContextKey{}).(*Values); ok && v != nil {
 		return v
 	}
 	return none
