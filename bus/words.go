@@ -31,6 +31,7 @@ const (
 	HeaderService     = driver.HeaderService
 	HeaderEndpoint    = driver.HeaderEndpoint
 	HeaderFrom        = driver.HeaderFrom
+	HeaderIdentity    = driver.HeaderIdentity
 	HeaderSession     = driver.HeaderSession
 	HeaderToken       = driver.HeaderToken
 	HeaderBudget      = driver.HeaderBudget

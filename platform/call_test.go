@@ -15,6 +15,7 @@ import (
 	"github.com/hansom-platform/hansom/bus"
 	"github.com/hansom-platform/hansom/fault"
 	"github.com/hansom-platform/hansom/platform"
+	"github.com/hansom-platform/hansom/platform/auth"
 )
 
 func TestCallIsAnswered(t *testing.T) {
@@ -215,16 +216,17 @@ func TestSessionAndTokenGoDownTheTree(t *testing.T) {
 		return say(ctx, top, endpoint("core.leaf", "look"), in)
 	}))
 	w.run(top)
+	token := w.token(auth.User{Session: "s1"})
 	_, err := w.open().Request(t.Context(), &bus.Message{Header: bus.Header{
 		{Key: bus.HeaderService, Value: "api.top"}, {Key: bus.HeaderEndpoint, Value: "look"},
-		{Key: bus.HeaderSession, Value: "s1"}, {Key: bus.HeaderToken, Value: "t1"},
+		{Key: bus.HeaderSession, Value: "forged"}, {Key: bus.HeaderToken, Value: token},
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := <-seen
-	if h.Get(bus.HeaderSession) != "s1" || h.Get(bus.HeaderToken) != "t1" {
-		t.Errorf("the leaf's header is %v, want session s1 and token t1", h)
+	if h.Get(bus.HeaderSession) != "s1" || h.Get(bus.HeaderToken) != token {
+		t.Errorf("the leaf's header is %v, want the token and its session s1", h)
 	}
 }
 

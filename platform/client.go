@@ -23,6 +23,9 @@ type Client struct {
 	from     string // value of the header h2-from
 	overlay  string // of calls whose context has none; empty for a Service
 
+	passport *passport                                 // nil: it proves nothing
+	token    func(ctx context.Context) (string, error) // the user's, where the context has none; may be nil
+
 	bus     *atomic.Pointer[bus.Bus]
 	log     *slog.Logger
 	hops    *telemetry.Hops
@@ -38,7 +41,8 @@ var _ rpc.Caller = (*Client)(nil)
 const hopsPerEndpoint = 1024
 
 // NewClient returns a client that calls over b as the named caller: Operator, or
-// the name of a service.
+// another name. Its calls carry a user's token with Token, or that of WithToken; it is
+// believed to be a service only with Issuer.
 func NewClient(from string, b *bus.Bus, opts ...ClientOption) *Client {
 	mustBeWord("client name", from)
 	cfg := newConfig()
@@ -46,7 +50,10 @@ func NewClient(from string, b *bus.Bus, opts ...ClientOption) *Client {
 		o.applyClient(&cfg)
 	}
 	c := newClient(from, &cfg)
-	c.overlay = cfg.overlay
+	c.overlay, c.token = cfg.overlay, cfg.token
+	if cfg.issuer != nil {
+		c.passport = newPassport(c.instance, cfg.issuer)
+	}
 	c.bus.Store(b)
 	return c
 }

@@ -85,7 +85,7 @@ func (h *httpConfig) request(ctx context.Context, r *configpb.CompileRequest) (*
 
 // configAssertion proves to kernel.config which service asks.
 func (h *httpConfig) configAssertion() (string, error) {
-	return "", nil
+	return h.assertion("kernel.config")
 }
 
 func (h *httpConfig) answer(response *http.Response, body []byte) (*configpb.CompileResponse, error) {

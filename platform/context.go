@@ -4,15 +4,25 @@ import (
 	"context"
 
 	"github.com/hansom-platform/hansom/bus"
+	"github.com/hansom-platform/hansom/fault"
+	"github.com/hansom-platform/hansom/platform/auth"
 	liveconfig "github.com/hansom-platform/hansom/platform/config"
 	"github.com/hansom-platform/hansom/platform/telemetry"
 )
 
-// Caller is who sent a request.
+// Caller is who sent a request. Service and Instance are proven, by an identity token
+// for the service that was called, or empty.
 type Caller struct {
-	Service  string // "core.eta", or "operator"
+	Service  string // "core.eta"
 	Instance string
+	Label    string // what the sender calls itself: "core.eta", "operator"; no proof
 }
+
+// Name returns the proven service, or else what the sender calls itself. It is for
+// people to read.
+func (c Caller) Name() string { return orDefault(c.Service, c.Label) }
+
+func (c Caller) orNobody() string { return orDefault(c.Name(), "a caller without a name") }
 
 // ServedBy is who answered a call.
 type ServedBy struct {
@@ -26,14 +36,17 @@ type ServedBy struct {
 // a request costs one allocation. It is immutable once it is handed out.
 type scope struct {
 	context.Context
-	values  *liveconfig.Values // of the service that handles the request; nil: those of Context
-	caller  Caller
-	cohort  int
-	overlay string
-	session string
-	token   string
-	direct  string    // the next calls go to this instance
-	served  *ServedBy // filled in by the next calls
+	values               *liveconfig.Values // of the service that handles the request; nil: those of Context
+	caller               Caller
+	cohort               int
+	overlay              string
+	session              string         // public id
+	token                string         // the user's, which goes along
+	user                 *auth.User     // what token says, once verified
+	identity             *auth.Identity // of the caller
+	badUser, badIdentity *fault.Error   // why a token that came is not believed
+	direct               string         // the next calls go to this instance
+	served               *ServedBy      // filled in by the next calls
 }
 
 type scopeKey struct{}
@@ -101,6 +114,36 @@ func WithOverlay(ctx context.Context, label string) context.Context {
 
 // OverlayOf returns the overlay's label that the request carries, or "".
 func OverlayOf(ctx context.Context) string { return scopeOf(ctx).overlay }
+
+// WithToken has the calls made with the returned context carry a user's token, for
+// whoever got one by itself: the gateway, operators, tests. "" is none.
+func WithToken(ctx context.Context, token string) context.Context {
+	return withScope(ctx, func(s *scope) {
+		s.token, s.session, s.user = token, auth.SessionOf(token), nil
+	})
+}
+
+// UserOf returns the user on whose behalf the request that is being handled was made,
+// verified. There is none outside handlers.
+func UserOf(ctx context.Context) (*auth.User, bool) {
+	u := scopeOf(ctx).user
+	return u, u != nil
+}
+
+// Author names on whose account the request is made, for records: the user's id, with
+// that of an administrator who acts as the user, else the service's name, else what the
+// sender calls itself.
+func Author(ctx context.Context) string {
+	s := scopeOf(ctx)
+	switch {
+	case s.user == nil:
+		return s.caller.Name()
+	case s.user.Actor != "":
+		return s.user.Actor + " as " + s.user.ID
+	default:
+		return s.user.ID
+	}
+}
 
 // CallerOf returns who sent the request that is being handled; it is empty
 // outside handlers.

@@ -26,9 +26,7 @@ func (c *Client) PublishEvent(ctx context.Context, topic string, m proto.Message
 	x := newExchange()
 	defer x.release()
 	x.body = append(x.body[:0], body...)
-	s := *scopeOf(ctx)
-	s.session, s.token = "", ""
-	x.address(c, &target{}, &s, span, 1)
+	x.address(c, &target{}, scopeOf(ctx), span, 1)
 	err = b.Publish(ctx, topic, &x.message)
 	span.End(err)
 	if err != nil {

@@ -21,6 +21,8 @@ type exchange struct {
 	fields      [16]bus.Field
 	body        []byte
 	contentType string
+	proof       string // the identity token
+	token       string // the user's
 
 	response proto.Message // filled in by the answer; nil: answer is set
 	answer   []byte
@@ -47,10 +49,16 @@ func (c *Client) exchange(ctx context.Context, t *target, l limits, x *exchange)
 	c.retries.deposit()
 	start := time.Now()
 	deadline := l.deadline(ctx, start)
+	mended := false
 	for attempt := 1; ; attempt++ {
 		err := c.attempt(ctx, t, l, x, try{attempt, start, deadline})
 		if err == nil {
 			return nil
+		}
+		if !mended && c.mend(ctx, t, x, err, deadline) {
+			mended, attempt, start = true, attempt-1, time.Now()
+			t = c.targets.get(t.service, t.endpoint)
+			continue
 		}
 		if !c.again(ctx, l, attempt, err, deadline) {
 			return err
@@ -73,6 +81,9 @@ func (c *Client) attempt(ctx context.Context, t *target, l limits, x *exchange, 
 		return fault.New(fault.Unavailable, "platform.not_connected", "%s called %s before it was connected to a bus", c.name, t.name)
 	}
 	s := scopeOf(ctx)
+	if err := c.authenticate(ctx, t, x, &a); err != nil {
+		return err
+	}
 	guarded := s.direct == ""
 	if guarded && !t.breaker.TryAcquirePermit() {
 		return fault.New(fault.CircuitOpen, "platform.circuit_open", "nearly all calls of %s failed lately: calls are stopped for up to %s", t.name, circuitPause)
@@ -119,8 +130,11 @@ func (x *exchange) address(c *Client, t *target, s *scope, span telemetry.Span, 
 	add(bus.HeaderEndpoint, t.endpoint)
 	add(bus.HeaderTraceState, span.TraceState())
 	add(bus.HeaderOverlay, orDefault(s.overlay, c.overlay))
-	add(bus.HeaderSession, s.session)
-	add(bus.HeaderToken, s.token)
+	add(bus.HeaderIdentity, x.proof)
+	if x.token != "" {
+		add(bus.HeaderToken, x.token)
+		add(bus.HeaderSession, s.session)
+	}
 	add(bus.HeaderContentType, x.contentType)
 	if s.cohort != bus.NoCohort {
 		add(bus.HeaderCohort, strconv.Itoa(s.cohort))

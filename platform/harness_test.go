@@ -1,6 +1,7 @@
 package platform_test
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"maps"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/hansom-platform/hansom/bus"
 	"github.com/hansom-platform/hansom/platform"
+	"github.com/hansom-platform/hansom/platform/auth"
+	"github.com/hansom-platform/hansom/platform/platformtest"
 	"github.com/hansom-platform/hansom/platform/platformtest/membus"
 	discoverypb "github.com/hansom-platform/hansom/proto/kernel/discovery"
 	"github.com/hansom-platform/hansom/proto/rpc"
@@ -25,6 +28,7 @@ type world struct {
 	zone   bus.Zone
 	engine *membus.Engine
 	binder *bus.Bus
+	ids    platformtest.Identities
 
 	mu    sync.Mutex
 	bound map[string]bus.Binding
@@ -33,6 +37,10 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	w := &world{t: t, zone: bus.Zone{Region: "local", Zone: "a"}, engine: membus.New(), bound: map[string]bus.Binding{}}
+	var err error
+	if w.ids, err = platformtest.NewIdentities(); err != nil {
+		t.Fatal(err)
+	}
 	w.binder = w.open()
 	return w
 }
@@ -82,9 +90,31 @@ func (w *world) registrations() int {
 	return w.heard
 }
 
+// issuer has a service, or client, prove that it is the named service.
+func (w *world) issuer(name string) platform.SharedOption {
+	return platform.Issuer(w.ids.Issuer(name))
+}
+
+// token makes a user token. What u does not say is made up.
+func (w *world) token(u auth.User) string {
+	w.t.Helper()
+	u.ID, u.Application, u.Session = cmp.Or(u.ID, "user"), "test", cmp.Or(u.Session, "session")
+	if u.Issued.IsZero() {
+		u.Issued = time.Now()
+	}
+	if u.Expires.IsZero() {
+		u.Expires = u.Issued.Add(auth.MaxUserLife)
+	}
+	token, err := w.ids.UserToken(&u)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return token
+}
+
 // service returns a service of this world that logs nothing.
 func (w *world) service(name string, opts ...platform.Option) *platform.Service {
-	all := []platform.Option{platform.Logger(quiet), platform.RegisterWith(w), platform.Version("v1")}
+	all := []platform.Option{platform.Logger(quiet), platform.RegisterWith(w), platform.Version("v1"), w.issuer(name)}
 	return platform.New(name, append(all, opts...)...)
 }
 
@@ -118,7 +148,9 @@ func (w *world) run(s *platform.Service) (stop func() error) {
 
 // operator returns a client with the operator's rights.
 func (w *world) operator(opts ...platform.ClientOption) *platform.Client {
-	return platform.NewClient(platform.Operator, w.open(), append([]platform.ClientOption{platform.Logger(quiet)}, opts...)...)
+	admin := w.token(auth.User{ID: "admin", Roles: []string{platform.RoleAdmin}})
+	token := platform.Token(func(context.Context) (string, error) { return admin, nil })
+	return platform.NewClient(platform.Operator, w.open(), append([]platform.ClientOption{platform.Logger(quiet), token}, opts...)...)
 }
 
 // stub opens a queue and binds it, for peers that misbehave as no service would.

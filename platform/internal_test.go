@@ -2,6 +2,9 @@ package platform
 
 import (
 	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -9,6 +12,7 @@ import (
 
 	"github.com/hansom-platform/hansom/bus"
 	"github.com/hansom-platform/hansom/fault"
+	"github.com/hansom-platform/hansom/platform/auth"
 )
 
 func TestHistogramIsWithinAQuarter(t *testing.T) {
@@ -79,8 +83,31 @@ func TestMainNeedsABus(t *testing.T) {
 	}
 }
 
+// credentials returns a folder with a credential of the service.
+func credentials(t *testing.T, service string) string {
+	t.Helper()
+	root, err := auth.NewRoot("local", make([]byte, auth.MasterSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := root.Enrol(service, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, service+".json"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 func TestMainSaysWhyTheBusCannotBeOpened(t *testing.T) {
 	t.Setenv("HANSOM_BUS", "nats://127.0.0.1:1")
+	t.Setenv("HANSOM_IDENTITY", credentials(t, "core.echo"))
 	want := fault.New(fault.Unavailable, "bus.disconnected", "nobody there")
 	err := runMain(New("core.echo"), func(_ context.Context, url string, z bus.Zone) (*bus.Bus, error) {
 		if url != "nats://127.0.0.1:1" || z.Region == "" {

@@ -65,7 +65,7 @@ func TestInstanceRegistersWithDiscovery(t *testing.T) {
 		w := newWorld(t)
 		_, d := w.runDiscovery()
 		d.failures.Store(3)
-		s := platform.New("core.echo", platform.Logger(quiet))
+		s := platform.New("core.echo", platform.Logger(quiet), w.issuer("core.echo"))
 		e := endpoint("core.echo", "say")
 		s.Handle(e, text(echo))
 		w.run(s)
@@ -81,7 +81,7 @@ func TestInstanceRegistersWithDiscovery(t *testing.T) {
 func TestARefusedRegistrationEndsRun(t *testing.T) {
 	w := newWorld(t)
 	refuse := refusal{fault.New(fault.Forbidden, "kernel.discovery.no", "not you")}
-	s := platform.New("core.echo", platform.Logger(quiet), platform.RegisterWith(refuse))
+	s := platform.New("core.echo", platform.Logger(quiet), w.issuer("core.echo"), platform.RegisterWith(refuse))
 	err := s.Run(t.Context(), w.dial)
 	if !fault.Is(err, fault.Forbidden) || !strings.Contains(err.Error(), s.ID()) {
 		t.Errorf("Run returned %v, want FORBIDDEN that names %s", err, s.ID())
@@ -131,7 +131,7 @@ func TestLostInstance(t *testing.T) {
 			dialled.Add(1)
 			return w.dial(ctx)
 		}
-		s := platform.New("core.echo", platform.Logger(quiet), platform.Timing(platform.Timings{Lost: time.Minute, MaxLost: 3}))
+		s := platform.New("core.echo", platform.Logger(quiet), w.issuer("core.echo"), platform.Timing(platform.Timings{Lost: time.Minute, MaxLost: 3}))
 		done := make(chan error, 1)
 		start := time.Now()
 		go func() { done <- s.Run(t.Context(), dial) }()
@@ -158,7 +158,7 @@ func TestHeartbeatsKeepAnInstance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		from, d := w.runDiscovery()
-		s := platform.New("core.echo", platform.Logger(quiet))
+		s := platform.New("core.echo", platform.Logger(quiet), w.issuer("core.echo"))
 		w.run(s)
 		for range 30 {
 			time.Sleep(10 * time.Second)
@@ -176,7 +176,7 @@ func TestAnInstanceComesBackAfterItsDiscoveryForgotIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		from, d := w.runDiscovery()
-		s := platform.New("core.echo", platform.Logger(quiet))
+		s := platform.New("core.echo", platform.Logger(quiet), w.issuer("core.echo"))
 		w.run(s)
 		if err := from.PublishEvent(t.Context(), "discovery.reregister", &discoverypb.Reregister{Discovery: from.ID()}); err != nil {
 			t.Fatal(err)
@@ -192,7 +192,7 @@ func TestWhoIsAskedAgainToRegister(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		from, d := w.runDiscovery()
-		s := platform.New("core.echo", platform.Logger(quiet))
+		s := platform.New("core.echo", platform.Logger(quiet), w.issuer("core.echo"))
 		w.run(s)
 		for _, step := range []struct {
 			what  string
@@ -225,7 +225,7 @@ func TestAnInstanceThatStartsIsNotRegisteredEarly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		from, d := w.runDiscovery()
-		s := platform.New("core.echo", platform.Logger(quiet))
+		s := platform.New("core.echo", platform.Logger(quiet), w.issuer("core.echo"))
 		s.OnStart(func(ctx context.Context) error {
 			err := from.PublishEvent(ctx, "discovery.reregister", &discoverypb.Reregister{Discovery: from.ID()})
 			time.Sleep(time.Second) // warms up
@@ -333,7 +333,7 @@ func TestSubscriptionsAreOpenBeforeRegistration(t *testing.T) {
 	s.Subscribe(bus.Subscription{Topic: "greeting"}, func(ctx context.Context, e *bus.Event) error {
 		var m wrapperspb.StringValue
 		err := proto.Unmarshal(e.Message.Body, &m)
-		got <- fmt.Sprintf("%s from %s cohort %d trace %s", m.GetValue(), platform.CallerOf(ctx).Service, platform.CohortOf(ctx), platform.TraceID(ctx))
+		got <- fmt.Sprintf("%s from %s cohort %d trace %s", m.GetValue(), platform.CallerOf(ctx).Label, platform.CohortOf(ctx), platform.TraceID(ctx))
 		return err
 	})
 	s.OnStart(func(ctx context.Context) error {

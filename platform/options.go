@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hansom-platform/hansom/bus"
+	"github.com/hansom-platform/hansom/platform/auth"
 	discoverypb "github.com/hansom-platform/hansom/proto/kernel/discovery"
 )
 
@@ -32,6 +33,9 @@ type config struct {
 	concurrency int
 	middleware  []Middleware
 	logger      *slog.Logger
+	credential  *auth.Credential
+	issuer      TokenIssuer
+	token       func(ctx context.Context) (string, error)
 	authorise   Authoriser
 	registry    Registry
 	timings     Timings
@@ -62,6 +66,10 @@ func newConfig() config {
 type serviceOption func(*config)
 
 func (o serviceOption) applyService(c *config) { o(c) }
+
+type clientOption func(*config)
+
+func (o clientOption) applyClient(c *config) { o(c) }
 
 type sharedOption func(*config)
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hansom-platform/hansom/fault"
+	"github.com/hansom-platform/hansom/platform/auth"
 )
 
 // Reasons of the bus that decide what is done next (see package bus/driver).
@@ -48,9 +49,9 @@ func (b *retryBudget) withdraw() bool {
 
 // retryable reports whether another attempt may mend err: this side's timeout, a
 // bus that could not be reached, instances that have just left, an instance that
-// was full. What a peer met further down it has retried itself.
+// was full or does not know the keys of tokens yet. What a peer met further down it has retried itself.
 func retryable(err *fault.Error) bool {
-	if err.Reason == reasonShed {
+	if err.Reason == reasonShed || err.Reason == auth.ReasonNoKeys {
 		return true
 	}
 	if err.Origin == fault.Peer {

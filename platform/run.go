@@ -22,8 +22,8 @@ type Dial func(ctx context.Context) (*bus.Bus, error)
 // errDrained ends what runs beside the handlers when the drain begins.
 var errDrained = errors.New("the instance is draining")
 
-// Run connects, opens the instance's queue and subscriptions, calls OnStart,
-// registers, and serves until ctx ends; then it drains and returns nil. It returns
+// Run connects, opens the instance's queue and subscriptions, has kernel.login tell who
+// it is, calls OnStart, registers, and serves until ctx ends; then it drains and returns nil. It returns
 // an error when it could not start, when a Background function failed, or when the
 // instance lost its place: no heartbeats, though it registered again and
 // reconnected as often as Timings say. A service runs once.
@@ -34,12 +34,17 @@ func (s *Service) Run(ctx context.Context, dial Dial) error {
 	ctx = s.identify(ctx)
 	l := &life{Service: s, dial: dial, timings: s.config.timings.withDefaults(s.heartbeats)}
 	defer l.stop(ctx)
+	end, err := l.takePassport(ctx)
+	if err != nil {
+		return fmt.Errorf("start %s: %w", s.instance, err)
+	}
+	defer end()
 	defer l.configuration.leave()
 	if err := l.start(ctx); err != nil {
 		l.close(ctx)
 		return fmt.Errorf("start %s: %w", s.instance, err)
 	}
-	err := l.work(ctx)
+	err = l.work(ctx)
 	l.drain(context.WithoutCancel(ctx))
 	if err != nil {
 		return fmt.Errorf("run %s: %w", s.instance, err)
@@ -63,6 +68,7 @@ type life struct {
 	timings Timings
 	conn    connection
 	listed  atomic.Int64 // Unix nanoseconds of the last successful registration
+	login   *login       // nil: identity tokens come from elsewhere
 }
 
 // connection is what a life holds of one connection to the bus.
@@ -75,6 +81,9 @@ type connection struct {
 func (l *life) start(ctx context.Context) error {
 	l.configuration.load(ctx)
 	if err := l.open(ctx); err != nil {
+		return err
+	}
+	if err := l.introduce(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
 	l.configuration.join(ctx)
@@ -110,11 +119,13 @@ func (l *life) open(ctx context.Context) error {
 // wanted returns the service's subscriptions and the library's own.
 func (l *life) wanted() []subscription {
 	all := slices.Concat(l.subscriptions, l.configuration.subscriptions())
-	if l.timings.Lost < 0 {
-		return all
+	if l.login != nil {
+		all = append(all, subscription{bus.Subscription{Topic: topicBeacon}, l.login.beacon})
 	}
-	again := bus.Subscription{Topic: topicReregister}
-	return append(all, subscription{again, l.eventHandler(l.reregister)})
+	if l.timings.Lost >= 0 {
+		all = append(all, subscription{bus.Subscription{Topic: topicReregister}, l.eventHandler(l.reregister)})
+	}
+	return all
 }
 
 // work runs the background functions beside registering and watching, until ctx

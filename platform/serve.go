@@ -27,6 +27,8 @@ type incoming struct {
 	traceState  string
 	attempt     int
 	routed      bool // by the bindings; a request sent to this instance by name names no service
+	from        string
+	proof       string // the identity token
 	scope
 }
 
@@ -46,13 +48,14 @@ func readHeader(h bus.Header) incoming {
 		case bus.HeaderTraceState:
 			in.traceState = v
 		case bus.HeaderFrom:
-			in.caller.Service, in.caller.Instance, _ = strings.Cut(v, " ")
+			in.from = v
+			in.caller.Label, _, _ = strings.Cut(v, " ")
+		case bus.HeaderIdentity:
+			in.proof = v
 		case bus.HeaderCohort:
 			in.cohort = bus.CohortOf(h)
 		case bus.HeaderOverlay:
 			in.overlay = v
-		case bus.HeaderSession:
-			in.session = v
 		case bus.HeaderToken:
 			in.token = v
 		case bus.HeaderAttempt:
@@ -83,6 +86,7 @@ func (s *Service) serve(ctx context.Context, m *bus.Message) *bus.Message {
 	ctx, span := telemetry.StartServer(ctx, r.name, in.traceParent, in.traceState)
 	carried := in.scope
 	carried.Context, carried.values = ctx, s.configuration.values
+	s.prove(&carried, in.from, in.proof)
 	r.begin()
 	reply, err := s.answer(&carried, r, m, in.contentType)
 	took := time.Since(start)
@@ -115,7 +119,7 @@ func (s *Service) answer(ctx *scope, r *route, m *bus.Message, contentType strin
 	if err != nil {
 		f := fault.From(err)
 		s.logFailure(ctx, r, f)
-		return s.errorReply(f, contentType), f
+		return s.errorReply(forCaller(f), contentType), f
 	}
 	return &bus.Message{Header: s.replyHeader(contentType), Body: body}, httpFailure(response)
 }
@@ -140,8 +144,15 @@ func (s *Service) respond(ctx *scope, r *route, m *bus.Message, contentType stri
 // request authorises and decodes a request and has it handled.
 func (s *Service) request(ctx *scope, r *route, m *bus.Message) (proto.Message, error) {
 	if err := s.config.authorise(ctx, r.endpoint, ctx.caller); err != nil {
+		s.denials.log(ctx, s.log, err)
 		return nil, err
 	}
+	response, err := s.invoke(ctx, r, m)
+	return response, notTheCallers(err)
+}
+
+// invoke decodes a request that may be handled, and has it handled.
+func (s *Service) invoke(ctx *scope, r *route, m *bus.Message) (proto.Message, error) {
 	request := r.endpoint.NewRequest()
 	if err := decode(m, request); err != nil {
 		return nil, badRequest(err, r.name)
@@ -171,7 +182,7 @@ func (s *Service) logFailure(ctx *scope, r *route, f *fault.Error) {
 	}
 	if s.log.Enabled(ctx, level) {
 		s.log.LogAttrs(ctx, level, "request failed",
-			slog.String("endpoint", r.endpoint.Name), slog.String("from", ctx.caller.Service), slog.String("error", f.Error()))
+			slog.String("endpoint", r.endpoint.Name), slog.String("from", ctx.caller.Name()), slog.String("error", f.Error()))
 	}
 }
 
@@ -219,11 +230,14 @@ func (s *Service) observeServed(r *route, from *scope, span telemetry.Span, h se
 	hop := telemetry.HopRecord{
 		Span: span, Server: true, Service: s.name, Endpoint: r.endpoint.Name,
 		Instance: s.instance, Version: s.config.version, Zone: s.config.zone.Zone,
-		From: from.caller.Service, Overlay: from.overlay, Cohort: from.cohort,
+		From: from.caller.Name(), Overlay: from.overlay, Cohort: from.cohort,
 		Attempt: h.attempt, Start: h.start, Duration: h.took,
 	}
 	if h.err != nil {
 		hop.Code, hop.Reason = h.err.Code.String(), h.err.Reason
+		if isDenial(h.err) {
+			hop.Detail = h.err.Detail
+		}
 		span.End(h.err)
 	} else {
 		span.End(nil)

@@ -96,47 +96,11 @@ func TestABusyInstanceShedsWhatCannotBeInTime(t *testing.T) {
 	})
 }
 
-func TestAuthorisation(t *testing.T) {
-	tests := []struct {
-		caller  string
-		service string
-		roles   []string
-		want    string
-	}{
-		{"operator", "core.a", nil, ""},
-		{"kernel.discovery", "kernel.b", nil, ""},
-		{"core.b", "core.a", nil, "platform.forbidden.role"},
-		{"core.b", "core.a", []string{"ADMIN"}, "platform.forbidden.role"},
-		{"core.b", "core.a", []string{"SERVICE"}, ""},
-		{"core.b", "core.a", []string{"ADMIN", "SERVICE"}, ""},
-		{"operator", "core.a", []string{"SERVICE"}, ""},
-		{"stranger", "core.a", []string{"SERVICE"}, "platform.forbidden.role"},
-		{"stranger", "core.a", []string{"ANYONE"}, ""},
-		{"", "core.a", []string{"SERVICE"}, "platform.forbidden.role"},
-		{"api.v1.x", "core.a", []string{"SERVICE"}, ""},
-		{"core.a", "orchestration.b", []string{"ANYONE"}, "platform.forbidden.upward"},
-		{"core.a", "kernel.config", []string{"SERVICE"}, ""},
-		{"kernel.discovery", "core.a", nil, "platform.forbidden.upward"},
-		{"core.a", "core.b", []string{"driver"}, "platform.forbidden.role"},
-	}
-	for _, tt := range tests {
-		e := &rpc.Endpoint{Service: tt.service, Name: "do", Roles: tt.roles}
-		err := platform.DefaultAuthoriser(t.Context(), e, platform.Caller{Service: tt.caller})
-		if got := fault.ReasonOf(err); got != tt.want {
-			t.Errorf("%q calls %s, which needs %v: %q, want %q", tt.caller, tt.service, tt.roles, got, tt.want)
-		}
-	}
-	heartbeat := platform.Builtin("core.a", platform.EndpointHeartbeat)
-	if err := platform.DefaultAuthoriser(t.Context(), heartbeat, platform.Caller{Service: "kernel.discovery"}); err != nil {
-		t.Errorf("kernel.discovery sends a heartbeat up to core.a: %v, want allowed", err)
-	}
-}
-
 func TestAuthoriserDecides(t *testing.T) {
 	w := newWorld(t)
 	e := endpoint("core.echo", "say")
 	s := w.service("core.echo", platform.Authorise(func(_ context.Context, e *rpc.Endpoint, c platform.Caller) error {
-		return fault.New(fault.Unauthorized, "test.no", "%s may not %s", c.Service, e.Name)
+		return fault.New(fault.Unauthorized, "test.no", "%s may not %s", c.Label, e.Name)
 	}))
 	s.Handle(e, text(echo))
 	w.run(s)

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/hansom-platform/hansom/bus"
+	"github.com/hansom-platform/hansom/platform/auth"
 	hansompb "github.com/hansom-platform/hansom/proto/hansom"
 	discoverypb "github.com/hansom-platform/hansom/proto/kernel/discovery"
 	"github.com/hansom-platform/hansom/proto/rpc"
@@ -41,6 +42,8 @@ type Service struct {
 
 	heartbeats bool // of kernel.discovery are to be expected
 
+	verifier atomic.Pointer[auth.Verifier]
+	denials  denialLog
 	inflight atomic.Int64
 	running  atomic.Bool
 	draining atomic.Bool
@@ -84,6 +87,9 @@ func New(name string, opts ...Option) *Service {
 	}
 	if s.heartbeats = s.config.registry == nil; s.heartbeats {
 		s.config.registry = discoveryRegistry{discoverypb.NewDiscoveryClient(s)}
+	}
+	if cfg.issuer != nil {
+		s.verifier.Store(cfg.issuer.Verifier())
 	}
 	s.registerBuiltins()
 	return s

@@ -19,6 +19,7 @@ type target struct {
 	service, endpoint string
 	name              string // "core.eta/estimate"
 	breaker           breaker
+	ticket            atomic.Pointer[ticket] // once it was used
 	metrics           *telemetry.Metrics
 	stray             bool // the names may be made up: nothing is kept of it
 }

@@ -6,8 +6,9 @@ const (
 	HeaderService     = "h2-service"   // the service a request is for: core.eta
 	HeaderEndpoint    = "h2-endpoint"  // the endpoint of that service: estimate
 	HeaderFrom        = "h2-from"      // who sent it: "<service> <instance>"
-	HeaderSession     = "h2-session"   // the client's session id
-	HeaderToken       = "h2-token"     // the token exchanged for the session
+	HeaderIdentity    = "h2-identity"  // the token that proves it, where it is a service
+	HeaderSession     = "h2-session"   // the public id of the user's session
+	HeaderToken       = "h2-token"     // the user's token
 	HeaderBudget      = "h2-budget"    // milliseconds left when it was sent, a decimal integer
 	HeaderCohort      = "h2-cohort"    // 0 to 9999, a decimal integer
 	HeaderOverlay     = "h2-overlay"   // the overlay's label

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
@@ -114,3 +115,24 @@ var identifier = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:@+-]*$`)
 // the name of a service or environment: letters, digits and . _ : @ + - after the first
 // of either, 128 bytes at most. So none can break the header or log that carries it.
 func ValidIdentifier(s string) bool { return len(s) <= maxIdentifier && identifier.MatchString(s) }
+
+// SessionOf returns the public id of the session that a user token names, not verified,
+// or "". It is for passing the id along beside the token.
+func SessionOf(token string) string {
+	_, rest, _ := strings.Cut(token, ".")
+	payload, _, _ := strings.Cut(rest, ".")
+	if len(payload) > MaxToken {
+		return ""
+	}
+	text, err := strict.DecodeString(payload)
+	if err != nil {
+		return ""
+	}
+	var claims struct {
+		Session string `json:"sid"`
+	}
+	if json.Unmarshal(text, &claims) != nil || !ValidIdentifier(claims.Session) {
+		return ""
+	}
+	return claims.Session
+}

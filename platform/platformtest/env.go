@@ -33,6 +33,7 @@ import (
 	"github.com/hansom-platform/hansom/bus/driver"
 	"github.com/hansom-platform/hansom/fault"
 	"github.com/hansom-platform/hansom/platform"
+	"github.com/hansom-platform/hansom/platform/auth"
 	"github.com/hansom-platform/hansom/platform/platformtest/membus"
 )
 
@@ -59,17 +60,20 @@ func WithoutDiscovery() Option { return option(func(e *Env) { e.registry = nil }
 // Env is a platform in memory for one test. Methods that take no context fail
 // the test where they cannot do their work, so they belong to the test's goroutine.
 type Env struct {
-	t        testing.TB
-	engine   *membus.Engine
-	registry *registry
-	leaks    leakDetector
-	log      *slog.Logger
+	t            testing.TB
+	engine       *membus.Engine
+	registry     *registry
+	identities   Identities
+	unidentified bool // what is started has to bring its own
+	leaks        leakDetector
+	log          *slog.Logger
 
-	mu      sync.Mutex
-	running map[*platform.Service]*running
-	opened  []*bus.Bus
-	clients map[string]*platform.Client
-	fakes   map[string]*fake // by service
+	mu       sync.Mutex
+	running  map[*platform.Service]*running
+	opened   []*bus.Bus
+	clients  map[string]*platform.Client
+	fakes    map[string]*fake // by service
+	sessions int              // that were made up
 }
 
 // running is one service that was started.
@@ -105,6 +109,12 @@ func New(t testing.TB, opts ...Option) *Env {
 	e.registry = newRegistry(e)
 	for _, o := range opts {
 		o.apply(e)
+	}
+	if e.identities == nil {
+		var err error
+		if e.identities, err = newAuthority(); err != nil {
+			t.Fatalf("make identities: %v", err)
+		}
 	}
 	t.Cleanup(e.close)
 	if e.registry != nil {
@@ -144,6 +154,9 @@ func (e *Env) Start(services ...*platform.Service) {
 func (e *Env) run(s *platform.Service) {
 	e.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
+	if !e.unidentified {
+		ctx = platform.WithIssuer(ctx, e.identities.Issuer(s.Name()))
+	}
 	r := &running{stop: stop, done: make(chan struct{})}
 	e.mu.Lock()
 	e.running[s] = r
@@ -214,10 +227,13 @@ func (e *Env) await(s *platform.Service, r *running) {
 	}
 }
 
-// Client calls as an operator, who may call everything.
+// Client calls as an operator on behalf of an administrator, who may call everything,
+// where the context has no user (see As).
 func (e *Env) Client() *platform.Client { return e.ClientAs(platform.Operator) }
 
-// ClientAs calls as the named service, to test who may call what.
+// ClientAs calls as the named service, which it can prove, to test who may call what.
+// Under the name platform.Operator it is Client; under one that is no service's it has
+// nothing to prove who it is, nor a user's token but for that of the context.
 func (e *Env) ClientAs(name string) *platform.Client {
 	e.t.Helper()
 	e.mu.Lock()
@@ -226,11 +242,39 @@ func (e *Env) ClientAs(name string) *platform.Client {
 	if c != nil {
 		return c
 	}
-	c = platform.NewClient(name, e.Bus(Local), platform.Logger(e.log))
+	c = platform.NewClient(name, e.Bus(Local), e.clientOptions(name)...)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.clients[name] = c
 	return c
+}
+
+func (e *Env) clientOptions(name string) []platform.ClientOption {
+	opts := []platform.ClientOption{platform.Logger(e.log)}
+	switch {
+	case name == platform.Operator:
+		opts = append(opts, platform.Token(e.adminToken()))
+	case strings.Contains(name, "."):
+		opts = append(opts, platform.Issuer(e.identities.Issuer(name)))
+	}
+	return opts
+}
+
+// adminToken returns what gives an administrator's token, a new one where half of the
+// old one's life is over.
+func (e *Env) adminToken() func(context.Context) (string, error) {
+	var mu sync.Mutex
+	var token string
+	var issued time.Time
+	return func(context.Context) (string, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if now := time.Now(); token == "" || now.Sub(issued) > auth.MaxUserLife/2 {
+			issued = now
+			token = e.Token(auth.User{ID: "administrator", Application: "admin", Session: "administrator", Roles: []string{platform.RoleAdmin}})
+		}
+		return token, nil
+	}
 }
 
 // Bus opens a connection that routes from z, which is closed with the test.

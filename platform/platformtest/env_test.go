@@ -135,7 +135,7 @@ func TestRolesAndTiers(t *testing.T) {
 			t.Errorf("core.eta calls core.routing: %v", err)
 		}
 		_, err = routingpb.NewRoutingClient(env.ClientAs("stranger")).Matrix(t.Context(), &routingpb.MatrixRequest{})
-		wantFault(t, err, fault.Forbidden, "platform.forbidden.role")
+		wantFault(t, err, fault.Unauthorized, "platform.unauthorized.anonymous")
 	})
 }
 

@@ -40,6 +40,7 @@ type HopRecord struct {
 	Duration time.Duration
 	Code     string // spelling of fault.Code; empty for success
 	Reason   string
+	Detail   string // for operators: why a request was denied
 }
 
 // Hops remembers the latest calls of an instance, so that they can be found by
@@ -162,6 +163,7 @@ func (h *hop) message() *hansompb.Hop {
 		Reason:   h.label.reason,
 		Cohort:   int32(h.cohort),
 		Overlay:  h.label.overlay,
+		Detail:   h.label.detail,
 	}
 	if h.parent.IsValid() {
 		m.ParentId = h.parent.String()

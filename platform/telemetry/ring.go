@@ -27,7 +27,7 @@ type label struct {
 	service, endpoint       string
 	instance, version, zone string
 	from, overlay           string
-	code, reason            string
+	code, reason, detail    string
 }
 
 // sharedLabels is how many different labels a ring keeps at hand.
@@ -78,13 +78,13 @@ func (r *ring) append(h hop) {
 // share returns the label of h, the same one that the hops before had if it was
 // among the ring's latest.
 func (r *ring) share(h *HopRecord) *label {
-	hash := maphash.String(seed, h.Instance) + maphash.String(seed, h.From) + maphash.String(seed, h.Reason)
+	hash := maphash.String(seed, h.Instance) + maphash.String(seed, h.From) + maphash.String(seed, h.Reason) + maphash.String(seed, h.Detail)
 	slot := &r.labels[hash%sharedLabels]
-	key := label{h.Service, h.Endpoint, h.Instance, h.Version, h.Zone, h.From, h.Overlay, h.Code, h.Reason}
+	key := label{h.Service, h.Endpoint, h.Instance, h.Version, h.Zone, h.From, h.Overlay, h.Code, h.Reason, h.Detail}
 	if *slot == nil || **slot != key {
 		*slot = &label{
 			clone(h.Service), clone(h.Endpoint), clone(h.Instance), clone(h.Version), clone(h.Zone),
-			clone(h.From), clone(h.Overlay), clone(h.Code), clone(h.Reason),
+			clone(h.From), clone(h.Overlay), clone(h.Code), clone(h.Reason), clone(h.Detail),
 		}
 	}
 	return *slot
