@@ -35,6 +35,7 @@ func sound(t *testing.T) (file []byte, acknowledged map[string]string) {
 // TestDamageIsNeverServed flips bytes all over a file. Either Open says so, or all is as it was acknowledged: a
 // record that is wrong or missing without an error is the one thing that must not be.
 func TestDamageIsNeverServed(t *testing.T) {
+	t.Parallel()
 	file, acknowledged := sound(t)
 	random := rand.New(rand.NewPCG(1, 2))
 	refused, spared := 0, 0

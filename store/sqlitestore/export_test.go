@@ -18,5 +18,8 @@ func Pragma(ctx context.Context, d driver.Store, name string) (value string, err
 // Sweep frees what has expired, as the sweeper does from time to time.
 func Sweep(d driver.Store) error { return d.(*engine).sweepOnce() }
 
+// Waiting reports whether a write waits for the file's write lock.
+func Waiting(d driver.Store) bool { return d.(*engine).locking.Load() }
+
 // ExpireBatch is the most records that are freed in one transaction.
 const ExpireBatch = expireBatch

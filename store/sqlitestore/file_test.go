@@ -163,6 +163,7 @@ func visit(path string) {
 // TestACopyTakenBesideTheStoreDoesNoHarm opens and closes the file beside SQLite, as a backup would. With POSIX locks this process
 // would then have none on it, and another one that closes the store could take itself for the last.
 func TestACopyTakenBesideTheStoreDoesNoHarm(t *testing.T) {
+	t.Parallel()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -186,6 +187,7 @@ func TestACopyTakenBesideTheStoreDoesNoHarm(t *testing.T) {
 }
 
 func TestAFolderThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	existing := filepath.Join(folder, "existing.db")
 	d, tb := open(t, existing)

@@ -61,20 +61,24 @@ func TestASizeLimitLosesNothing(t *testing.T) {
 // TestAWriteThatDoesNotFitFailsAlone queues writes while the file is locked, so that they are committed together.
 func TestAWriteThatDoesNotFitFailsAlone(t *testing.T) {
 	path := temp(t)
-	_, tb := open(t, path, sqlitestore.MaxBytes(300<<10))
+	d, tb := open(t, path, sqlitestore.MaxBytes(300<<10))
 	lock := raw(t, path)
 	exec(t, lock, "BEGIN IMMEDIATE")
-	var wg sync.WaitGroup
+	var wg, started sync.WaitGroup
 	errs := make([]error, 20)
+	started.Add(len(errs))
 	for i := range errs {
 		wg.Go(func() {
 			size := 10
 			if i%5 == 0 {
 				size = store.MaxValue
 			}
+			started.Done()
 			_, errs[i] = tb.Put(t.Context(), key("%d", i), make([]byte, size))
 		})
 	}
+	started.Wait()
+	await(t, "writes wait for the lock", func() bool { return sqlitestore.Waiting(d) })
 	exec(t, lock, "ROLLBACK")
 	wg.Wait()
 	for i, err := range errs {

@@ -13,7 +13,7 @@ import (
 
 func TestALockedFileFailsWritesInTime(t *testing.T) {
 	path := temp(t)
-	_, tb := open(t, path)
+	d, tb := open(t, path)
 	old := put(t, tb, key("a"), []byte("old"))
 	lock := raw(t, path)
 	exec(t, lock, "BEGIN IMMEDIATE")
@@ -42,6 +42,7 @@ func TestALockedFileFailsWritesInTime(t *testing.T) {
 		_, err := tb.Put(context.Background(), key("b"), []byte("waited"))
 		done <- err
 	}()
+	await(t, "the write waits for the lock", func() bool { return sqlitestore.Waiting(d) })
 	exec(t, lock, "ROLLBACK")
 	if err := <-done; err != nil {
 		t.Errorf("a write while the lock is given up: %v", err)
@@ -61,7 +62,7 @@ func TestAWriteWithoutADeadlineGivesUp(t *testing.T) {
 
 func TestACancelledWriteIsWithdrawn(t *testing.T) {
 	path := temp(t)
-	_, tb := open(t, path)
+	d, tb := open(t, path)
 	lock := raw(t, path)
 	exec(t, lock, "BEGIN IMMEDIATE")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -70,6 +71,7 @@ func TestACancelledWriteIsWithdrawn(t *testing.T) {
 		_, err := tb.Put(ctx, key("a"), nil)
 		done <- err
 	}()
+	await(t, "the write waits for the lock", func() bool { return sqlitestore.Waiting(d) })
 	cancel()
 	if err := <-done; fault.ReasonOf(err) != "store.cancelled" {
 		t.Errorf("a cancelled write: want store.cancelled, got %v", err)
@@ -109,6 +111,7 @@ func TestCloseDoesNotWaitForALock(t *testing.T) {
 		_, err := tb.Put(context.Background(), key("a"), nil)
 		done <- err
 	}()
+	await(t, "the write waits for the lock", func() bool { return sqlitestore.Waiting(d) })
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	start := time.Now()
