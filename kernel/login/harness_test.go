@@ -78,8 +78,10 @@ func (s *site) configure(application, settings string) {
 }
 
 // customer makes a user of the application "customer" and an administrator makes one of "admin".
-func (s *site) customer(identifiers ...string) user { return s.make("customer", identifiers, "CUSTOMER") }
-func (s *site) administrator(name string) user      { return s.make("admin", []string{name}, "ADMIN") }
+func (s *site) customer(identifiers ...string) user {
+	return s.make("customer", identifiers, "CUSTOMER")
+}
+func (s *site) administrator(name string) user { return s.make("admin", []string{name}, "ADMIN") }
 
 func (s *site) make(application string, identifiers []string, roles ...string) user {
 	s.t.Helper()

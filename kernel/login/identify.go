@@ -21,6 +21,9 @@ func (l *login) Identify(ctx context.Context, r *loginpb.IdentifyRequest) (*logi
 	if err == nil {
 		err = l.seen.admit(r.GetAssertion())
 	}
+	if err == nil {
+		err = l.checkEnrolment(ctx, service, r.GetAssertion())
+	}
 	var tokens []*loginpb.IdentityToken
 	if err == nil {
 		tokens, err = l.identityTokens(ctx, service, instance, r.GetAudiences())
@@ -32,7 +35,7 @@ func (l *login) Identify(ctx context.Context, r *loginpb.IdentifyRequest) (*logi
 		}
 		return nil, err
 	}
-	return &loginpb.IdentifyResponse{Tokens: tokens, Keys: l.keys.set(), Revocations: l.revoked.since(0, maxRun)}, nil
+	return &loginpb.IdentifyResponse{Tokens: tokens, Keys: l.keys.set(), Revocations: l.revoked.since(r.GetSince(), maxRun)}, nil
 }
 
 // identityTokens issues one token for each audience.

@@ -134,7 +134,7 @@ func (k *keyring) open(r store.Record) (signingKey, error) {
 func (k *keyring) bound(s storedKey) []byte { return []byte(k.env + "\x00" + s.ID) }
 
 func (k *keyring) wrongMaster(kid string) error {
-	return fault.New(fault.Unavailable, "kernel.login.master_key",
+	return fault.New(fault.Forbidden, "kernel.login.master_key",
 		"the master key does not open the signing key %s in the store: it is that of another environment than %q, or was replaced. "+
 			"Start kernel.login with the master key that the store was made with (the member \"login\" of data/keys.json under hansom up)", kid, k.env)
 }

@@ -2,7 +2,6 @@ package login
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/hansom-platform/hansom/fault"
@@ -35,41 +34,6 @@ func (l *login) Revocations(ctx context.Context, r *loginpb.RevocationsRequest) 
 		}
 	}
 	return &loginpb.RevocationsResponse{Revocations: l.revoked.since(r.GetSince(), maxRun)}, nil
-}
-
-// Lifetimes of credentials.
-const (
-	credentialLife    = 365 * 24 * time.Hour
-	minCredentialLife = time.Minute
-	maxCredentialLife = 10 * credentialLife
-)
-
-// Enrol implements loginpb.LoginServer.
-func (l *login) Enrol(ctx context.Context, r *loginpb.EnrolRequest) (*loginpb.EnrolResponse, error) {
-	life := credentialLife
-	if r.GetValidFor() != nil {
-		life = r.GetValidFor().AsDuration()
-	}
-	credential, err := l.enrol(r.GetService(), life)
-	e := entry{Action: "enrol", Subject: clip(r.GetService()), Detail: map[string]string{"valid_for": life.String()}}
-	if err := l.audited(ctx, e, err); err != nil {
-		return nil, err
-	}
-	return &loginpb.EnrolResponse{Credential: credential}, nil
-}
-
-func (r *realm) enrol(service string, life time.Duration) ([]byte, error) {
-	if err := checkService("service", service); err != nil {
-		return nil, err
-	}
-	if life < minCredentialLife || life > maxCredentialLife {
-		return nil, fault.New(fault.BadRequest, "kernel.login.enrol.valid_for", "enrol %s for %v: want from %v to %v", service, life, minCredentialLife, maxCredentialLife)
-	}
-	c, err := r.root.Enrol(service, life)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(c)
 }
 
 // Audit implements loginpb.LoginServer.

@@ -75,12 +75,13 @@ func New(st *store.Store, config Config, opts ...platform.Option) *platform.Serv
 	if err != nil {
 		panic("login.New: " + err.Error())
 	}
-	l := &login{realm: r, config: config, wake: make(chan struct{}, 1)}
+	l := &login{
+		realm: r, config: config, wake: make(chan struct{}, 1),
+		verifier: auth.NewVerifier(r.root.PublicKey(), config.Environment),
+	}
 	opts = append([]platform.Option{platform.Owner("platform")}, opts...)
-	l.svc = platform.New(Name, opts...)
-	l.log = l.svc.Logger()
-	l.settings.log = l.log
-	l.verifier = auth.NewVerifier(r.root.PublicKey(), config.Environment)
+	l.svc = platform.New(Name, append(opts, platform.Issuer(own{l}))...)
+	l.log, l.settings.log, l.settings.values = l.svc.Logger(), l.svc.Logger(), l.svc.Config()
 	l.revised = l.learn
 	loginpb.RegisterLogin(l.svc, l)
 	l.prepare(st)
@@ -96,4 +97,29 @@ func (l *login) prepare(st *store.Store) {
 	l.svc.OnStart(l.start)
 	l.svc.Background(l.shine)
 	l.svc.Check("store", st.Check)
+}
+
+// own gives an instance of login its own identity tokens.
+type own struct{ *login }
+
+// Verifier implements platform.TokenIssuer.
+func (o own) Verifier() *auth.Verifier { return o.verifier }
+
+// Tokens implements platform.TokenIssuer. The first ones are wanted before anything else
+// is done, so that it reads the store then.
+func (o own) Tokens(ctx context.Context, instance string, audiences []string) ([]platform.IssuedToken, error) {
+	if !o.verifier.HasKeys() {
+		if err := o.refresh(ctx); err != nil {
+			return nil, err
+		}
+	}
+	made, err := o.identityTokens(ctx, Name, instance, audiences)
+	if err != nil {
+		return nil, err
+	}
+	tokens := make([]platform.IssuedToken, len(made))
+	for i, m := range made {
+		tokens[i] = platform.IssuedToken{Audience: m.GetAudience(), Token: m.GetToken(), Expires: m.GetExpires().AsTime()}
+	}
+	return tokens, nil
 }

@@ -21,12 +21,13 @@ type realm struct {
 	sessions sessionBook
 	failures failureBook
 	grants   grantBook
+	services *store.Table
 	revoked  *revocationLog
 	audit    *auditLog
 	devices  devices
 	hasher   *hasher
 	settings *settings
-	refusals refusals
+	refusals *refusals
 	log      *slog.Logger
 	revised  func(news []revocation) // called when revocations became known; may be nil
 }
@@ -47,8 +48,10 @@ func newRealm(st *store.Store, c Config, log *slog.Logger) (*realm, error) {
 		sessions: sessionBook{st.Table("login_sessions"), st.Table("login_pointers")},
 		failures: failureBook{st.Table("login_failures")},
 		grants:   grantBook{st.Table("login_grants")},
+		services: st.Table("login_services"),
 		revoked:  &revocationLog{table: st.Table("login_revocations")},
 		audit:    &auditLog{table: st.Table("login_audit")},
+		refusals: &refusals{},
 		devices:  devices{derive(c.Key, "known devices")},
 		hasher:   newHasher(c.Hash),
 		settings: &settings{log: log, lastGood: map[string]Application{}, problems: map[string]string{}},

@@ -14,7 +14,7 @@ import (
 
 // ownSession returns the public id of the session that a request carries, if it is of this user.
 func ownSession(ctx context.Context, userID string) string {
-	if me, ok := userOf(ctx); ok && me.ID == userID {
+	if me, ok := platform.UserOf(ctx); ok && me.ID == userID {
 		return me.Session
 	}
 	return ""
@@ -22,7 +22,7 @@ func ownSession(ctx context.Context, userID string) string {
 
 // mayManage lets everybody manage their own sessions, and administrators those of all.
 func mayManage(ctx context.Context, userID string) error {
-	if me, ok := userOf(ctx); ok && me.ID == userID || callerIsAdmin(ctx) {
+	if me, ok := platform.UserOf(ctx); ok && me.ID == userID || callerIsAdmin(ctx) {
 		return nil
 	}
 	return fault.New(fault.Forbidden, "kernel.login.sessions", "these are somebody else's sessions")
@@ -85,7 +85,7 @@ func (l *login) endOne(ctx context.Context, s session, err error) (string, uint3
 
 // whose returns the user that is named, or the caller where nobody is, if the caller may manage that user's sessions.
 func (l *login) whose(ctx context.Context, application, name string) (string, string, error) {
-	me, ok := userOf(ctx)
+	me, ok := platform.UserOf(ctx)
 	switch {
 	case name == "" && ok:
 		return me.Application, me.ID, nil
@@ -145,7 +145,7 @@ func (l *login) authAs(ctx context.Context, r *loginpb.AuthAsRequest) (user, ope
 	refuse := func(code fault.Code, reason, why string) (user, opened, error) {
 		return user{}, opened{}, fault.New(code, "kernel.login.authas."+reason, "act as a user: %s", why)
 	}
-	me, ok := userOf(ctx)
+	me, ok := platform.UserOf(ctx)
 	switch {
 	case !ok || !me.Has(platform.RoleAdmin) || me.Actor != "":
 		return refuse(fault.Forbidden, "actor", "only an administrator who is logged in may")

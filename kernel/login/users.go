@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hansom-platform/hansom/fault"
+	"github.com/hansom-platform/hansom/platform"
 	loginpb "github.com/hansom-platform/hansom/proto/kernel/login"
 )
 
@@ -180,7 +181,7 @@ func (l *login) UpdateUser(ctx context.Context, r *loginpb.UpdateUserRequest) (*
 
 // notSelf keeps administrators from taking away their own rights, and with them perhaps the last ones.
 func notSelf(ctx context.Context, u user, takesAway bool) error {
-	if me, ok := userOf(ctx); ok && takesAway && me.ID == u.ID {
+	if me, ok := platform.UserOf(ctx); ok && takesAway && me.ID == u.ID {
 		return fault.New(fault.Forbidden, "kernel.login.self", "nobody takes away their own rights: let another administrator do it, so that one is left")
 	}
 	return nil

@@ -31,6 +31,7 @@ type IdentifyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Assertion     string                 `protobuf:"bytes,1,opt,name=assertion,proto3" json:"assertion,omitempty"` // of platform/auth: signed by the instance's service key, for the addressed login instance
 	Audiences     []string               `protobuf:"bytes,2,rep,name=audiences,proto3" json:"audiences,omitempty"` // services that the instance is about to call, at most 100
+	Since         uint64                 `protobuf:"varint,3,opt,name=since,proto3" json:"since,omitempty"`        // number of the last revocation known: the answer has those after it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -77,6 +78,13 @@ func (x *IdentifyRequest) GetAudiences() []string {
 		return x.Audiences
 	}
 	return nil
+}
+
+func (x *IdentifyRequest) GetSince() uint64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
 }
 
 type IdentifyResponse struct {
@@ -1976,7 +1984,8 @@ func (x *GrantsResponse) GetGrants() []*Grant {
 type EnrolRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Service       string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
-	ValidFor      *durationpb.Duration   `protobuf:"bytes,2,opt,name=valid_for,json=validFor,proto3" json:"valid_for,omitempty"` // absent: a year
+	ValidFor      *durationpb.Duration   `protobuf:"bytes,2,opt,name=valid_for,json=validFor,proto3" json:"valid_for,omitempty"`                 // absent: a year
+	RevokeEarlier bool                   `protobuf:"varint,3,opt,name=revoke_earlier,json=revokeEarlier,proto3" json:"revoke_earlier,omitempty"` // credentials of the service made before are not accepted any more
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2023,6 +2032,13 @@ func (x *EnrolRequest) GetValidFor() *durationpb.Duration {
 		return x.ValidFor
 	}
 	return nil
+}
+
+func (x *EnrolRequest) GetRevokeEarlier() bool {
+	if x != nil {
+		return x.RevokeEarlier
+	}
+	return false
 }
 
 type EnrolResponse struct {
@@ -2813,10 +2829,11 @@ var File_kernel_login_login_proto protoreflect.FileDescriptor
 
 const file_kernel_login_login_proto_rawDesc = "" +
 	"\n" +
-	"\x18kernel/login/login.proto\x12\fkernel.login\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14hansom/options.proto\"M\n" +
+	"\x18kernel/login/login.proto\x12\fkernel.login\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14hansom/options.proto\"c\n" +
 	"\x0fIdentifyRequest\x12\x1c\n" +
 	"\tassertion\x18\x01 \x01(\tR\tassertion\x12\x1c\n" +
-	"\taudiences\x18\x02 \x03(\tR\taudiences\"\x98\x01\n" +
+	"\taudiences\x18\x02 \x03(\tR\taudiences\x12\x14\n" +
+	"\x05since\x18\x03 \x01(\x04R\x05since\"\x98\x01\n" +
 	"\x10IdentifyResponse\x123\n" +
 	"\x06tokens\x18\x01 \x03(\v2\x1b.kernel.login.IdentityTokenR\x06tokens\x12\x12\n" +
 	"\x04keys\x18\x02 \x01(\tR\x04keys\x12;\n" +
@@ -2955,10 +2972,11 @@ const file_kernel_login_login_proto_rawDesc = "" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x16\n" +
 	"\x06caller\x18\x02 \x01(\tR\x06caller\"=\n" +
 	"\x0eGrantsResponse\x12+\n" +
-	"\x06grants\x18\x01 \x03(\v2\x13.kernel.login.GrantR\x06grants\"`\n" +
+	"\x06grants\x18\x01 \x03(\v2\x13.kernel.login.GrantR\x06grants\"\x87\x01\n" +
 	"\fEnrolRequest\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x126\n" +
-	"\tvalid_for\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\bvalidFor\"/\n" +
+	"\tvalid_for\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\bvalidFor\x12%\n" +
+	"\x0erevoke_earlier\x18\x03 \x01(\bR\rrevokeEarlier\"/\n" +
 	"\rEnrolResponse\x12\x1e\n" +
 	"\n" +
 	"credential\x18\x01 \x01(\fR\n" +
