@@ -16,15 +16,25 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hansom-platform/hansom/cli/audit"
 	"github.com/hansom-platform/hansom/cli/call"
+	"github.com/hansom-platform/hansom/cli/city"
+	"github.com/hansom-platform/hansom/cli/config"
 	"github.com/hansom-platform/hansom/cli/factory"
+	"github.com/hansom-platform/hansom/cli/grant"
+	"github.com/hansom-platform/hansom/cli/identity"
+	"github.com/hansom-platform/hansom/cli/login"
+	"github.com/hansom-platform/hansom/cli/logout"
 	"github.com/hansom-platform/hansom/cli/ls"
 	"github.com/hansom-platform/hansom/cli/reference"
 	"github.com/hansom-platform/hansom/cli/run"
+	"github.com/hansom-platform/hansom/cli/session"
 	"github.com/hansom-platform/hansom/cli/sim"
 	"github.com/hansom-platform/hansom/cli/traffic"
 	"github.com/hansom-platform/hansom/cli/up"
+	"github.com/hansom-platform/hansom/cli/user"
 	"github.com/hansom-platform/hansom/cli/version"
+	"github.com/hansom-platform/hansom/cli/whoami"
 	"github.com/hansom-platform/hansom/cli/why"
 	"github.com/hansom-platform/hansom/fault"
 )
@@ -50,6 +60,9 @@ func Execute(ctx context.Context, f *factory.Factory, args []string) int {
 		return 0
 	}
 	complain(f.Err, err)
+	if remedy := denied(err); remedy != "" {
+		_, _ = fmt.Fprintln(f.Err, remedy)
+	}
 	if hint, ok := factory.IsUsage(err); ok {
 		_, _ = fmt.Fprintf(f.Err, "see `%s --help`\n", hint)
 		return exitUsage
@@ -69,6 +82,9 @@ of taxis, in one process; the other commands look into a running platform and st
 	},
 		up.New(f, nil), run.New(f, nil), sim.New(f, nil),
 		call.New(f, nil), ls.New(f), traffic.New(f), why.New(f, nil),
+		config.New(f), city.New(f),
+		login.New(f, nil), logout.New(f, nil), whoami.New(f, nil),
+		user.New(f), session.New(f), grant.New(f), identity.New(f), audit.New(f, nil),
 		version.New(f, nil),
 	)
 	root.AddCommand(reference.New(root))
@@ -100,6 +116,21 @@ func help(root *cobra.Command) *cobra.Command {
 			return of.Help()
 		},
 	}
+}
+
+// denied says what to do about a denial.
+func denied(err error) string {
+	var f *fault.Error
+	if !errors.As(err, &f) {
+		return ""
+	}
+	switch {
+	case f.Code == fault.Unauthorized && strings.HasPrefix(f.Reason, "platform."):
+		return "`hansom whoami` shows who you are; log in with `hansom login`, or give --session"
+	case f.Code == fault.Forbidden:
+		return "`hansom whoami` shows who you are; the log of the service that denied it says which role or grant was missing"
+	}
+	return ""
 }
 
 // complain prints an error. A fault begins with its code.

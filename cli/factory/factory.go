@@ -20,6 +20,7 @@ import (
 	"github.com/hansom-platform/hansom/bus"
 	"github.com/hansom-platform/hansom/fault"
 	"github.com/hansom-platform/hansom/platform"
+	loginpb "github.com/hansom-platform/hansom/proto/kernel/login"
 )
 
 // Factory is what verbs need of the world.
@@ -33,8 +34,12 @@ type Factory struct {
 
 	// Dial connects to the bus.
 	Dial func(ctx context.Context, url string, z bus.Zone) (*bus.Bus, error)
-	// Client calls over it, as the operator.
-	Client func(b *bus.Bus) *platform.Client
+	// Client calls over it, as the operator. Every call carries what token returns; nil is for none.
+	Client func(b *bus.Bus, token func(context.Context) (string, error)) *platform.Client
+	// Password asks for a secret on the terminal, without echo. It is nil where there is none.
+	Password func(prompt string) (string, error)
+	// Edit has a person change a file.
+	Edit func(ctx context.Context, path string) error
 }
 
 // System is the Factory of this process.
@@ -48,24 +53,37 @@ func System() *Factory {
 		Env:      os.Getenv,
 		Now:      time.Now,
 		Dial:     dial.Dialer{Name: "hansom " + platform.Operator}.Bus,
-		Client:   func(b *bus.Bus) *platform.Client { return platform.NewClient(platform.Operator, b) },
+		Client:   client,
+		Password: password(),
+		Edit:     edit,
 	}
+}
+
+func client(b *bus.Bus, token func(context.Context) (string, error)) *platform.Client {
+	if token == nil {
+		return platform.NewClient(platform.Operator, b)
+	}
+	return platform.NewClient(platform.Operator, b, platform.Token(token))
 }
 
 // Connection says which platform a verb talks to.
 type Connection struct {
-	Bus  string // URL; else HANSOM_BUS; else what admin.json of Data says
-	Data string
-	Zone bus.Zone
+	Bus     string // URL; else HANSOM_BUS; else what admin.json of Data says
+	Data    string
+	Session string // secret; see prover for what is used without
+	Zone    bus.Zone
 }
 
-// Bind adds the flags to cmd.
+// Bind adds the flags to cmd. One that cmd has already keeps its meaning.
 func (c *Connection) Bind(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&c.Bus, "bus", "", "`URL` of the platform's bus (default $HANSOM_BUS, else what admin.json in the data folder says)")
 	f.StringVar(&c.Data, "data", app.DefaultData, "data `folder` of the `hansom up` to talk to")
 	_ = cmd.MarkFlagDirname("data")
-	f.StringVar(&c.Zone.Region, "region", "", "`region` to route from (default $HANSOM_REGION, else local)")
+	f.StringVar(&c.Session, "session", "", "secret of the `session` to act with (default $HANSOM_SESSION, else that of \"hansom login\", else that of admin.json)")
+	if f.Lookup("region") == nil {
+		f.StringVar(&c.Zone.Region, "region", "", "`region` to route from (default $HANSOM_REGION, else local)")
+	}
 	f.StringVar(&c.Zone.Zone, "zone", "", "`zone` to route from (default $HANSOM_ZONE, else a)")
 }
 
@@ -77,6 +95,8 @@ type Session struct {
 	*platform.Client
 	Bus *bus.Bus
 	URL string
+
+	prover *prover
 }
 
 // Close ends the connection.
@@ -102,7 +122,18 @@ func (f *Factory) Open(ctx context.Context, c Connection) (*Session, error) {
 		return nil, fmt.Errorf("cannot reach the platform at %s (from %s); is `hansom up` running? Else say where with --bus, $HANSOM_BUS or --data: %w",
 			dial.Redacted(url), source, err)
 	}
-	return &Session{Client: f.Client(b), Bus: b, URL: url}, nil
+	p := f.prover(c, url, loginpb.NewLoginClient(f.Client(b, nil)))
+	return &Session{Client: f.Client(b, p.token), Bus: b, URL: url, prover: p}, nil
+}
+
+// With opens a session for do, and closes it.
+func (f *Factory) With(ctx context.Context, c Connection, do func(*Session) error) error {
+	s, err := f.Open(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return do(s)
 }
 
 // BusURL finds the URL of the bus, and where it came from.
@@ -116,6 +147,10 @@ func (f *Factory) BusURL(c Connection) (url, source string, err error) {
 	admin, err := f.Admin(c.Data)
 	if err != nil {
 		return "", "", err
+	}
+	if admin.PID == 0 {
+		return "", "", fmt.Errorf("the platform on %s has stopped; start it with `hansom up --data %s`, or say which one with --data, --bus or $HANSOM_BUS",
+			c.Data, c.Data)
 	}
 	return admin.Bus, c.Data + "/admin.json", nil
 }

@@ -7,12 +7,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // Format is the value of the flag -o.
@@ -80,6 +83,9 @@ func Value(w io.Writer, v any) error {
 	return indent(w, data)
 }
 
+// JSONOf is what Message writes, to be put into something larger.
+func JSONOf(m proto.Message) (json.RawMessage, error) { return encode(m) }
+
 func encode(m proto.Message) ([]byte, error) {
 	data, err := protojson.MarshalOptions{EmitDefaultValues: true}.Marshal(m)
 	if err != nil {
@@ -120,6 +126,9 @@ func NewTable(w io.Writer, header ...string) *Table {
 	return t
 }
 
+// NewList starts a table without a header: names and values.
+func NewList(w io.Writer) *Table { return &Table{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)} }
+
 // Row adds a row. An empty cell is shown as "-".
 func (t *Table) Row(cells ...any) {
 	texts := make([]string, len(cells))
@@ -141,4 +150,35 @@ func (t *Table) Flush() error { return t.w.Flush() }
 // Percent is a share in hundredths of a percent, as text.
 func Percent(basisPoints uint32) string {
 	return fmt.Sprintf("%d.%02d %%", basisPoints/100, basisPoints%100)
+}
+
+// Time is a point in time as people read it, in UTC; an absent one is "".
+func Time(t *timestamppb.Timestamp) string {
+	if t == nil || t.GetSeconds() == 0 && t.GetNanos() == 0 {
+		return ""
+	}
+	return Moment(t.AsTime())
+}
+
+// Moment is as Time.
+func Moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
+
+// Line is text that others wrote, on one line: control characters are escaped, so that it
+// cannot steer a terminal.
+func Line(text string) string {
+	for _, r := range text {
+		if !strconv.IsPrint(r) {
+			quoted := strconv.Quote(text)
+			return quoted[1 : len(quoted)-1]
+		}
+	}
+	return text
+}
+
+// JSONLine writes v as JSON on one line, for streams.
+func JSONLine(w io.Writer, v any) error {
+	if err := json.NewEncoder(w).Encode(v); err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	return nil
 }
