@@ -42,7 +42,7 @@ func BenchmarkChangeAppliedByAThousand(b *testing.B) {
 		mu.Lock()
 		begin = time.Now()
 		mu.Unlock()
-		m := &configpb.Changed{Revision: kernel.revision, Previous: kernel.revision - 1, Ids: []string{"base"}}
+		m := &configpb.Changed{Revision: kernel.now(), Previous: kernel.now() - 1, Ids: []string{"base"}}
 		if err := env.Client().PublishEvent(b.Context(), "config.changed", m); err != nil {
 			b.Fatal(err)
 		}

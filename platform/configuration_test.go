@@ -75,12 +75,25 @@ func (s *configServer) requests() int {
 	return s.asked
 }
 
+func (s *configServer) now() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.revision
+}
+
 // write changes the document without telling anybody.
 func (s *configServer) write(document string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.document = document
 	s.revision++
+}
+
+// change does f to what the server is, between two requests.
+func (s *configServer) change(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
 }
 
 func (s *configServer) publish(t *testing.T, topic string, m *configpb.Changed) {
@@ -94,12 +107,12 @@ func (s *configServer) publish(t *testing.T, topic string, m *configpb.Changed) 
 func (s *configServer) push(t *testing.T, document string, ids ...string) {
 	t.Helper()
 	s.write(document)
-	s.publish(t, "config.changed", &configpb.Changed{Revision: s.revision, Previous: s.revision - 1, Ids: ids})
+	s.publish(t, "config.changed", &configpb.Changed{Revision: s.now(), Previous: s.now() - 1, Ids: ids})
 }
 
 func (s *configServer) announce(t *testing.T) {
 	t.Helper()
-	s.publish(t, "config.revision", &configpb.Changed{Revision: s.revision})
+	s.publish(t, "config.revision", &configpb.Changed{Revision: s.now()})
 }
 
 func coreA(env *platformtest.Env, opts ...platform.Option) *platform.Service {
@@ -305,7 +318,7 @@ func TestOlderAnswerThanAnnouncedIsAskedForAgain(t *testing.T) {
 				t.Error("it took a document over that is older than announced")
 			}
 		})
-		kernel.lag = 2
+		kernel.change(func() { kernel.lag = 2 })
 		kernel.push(t, `{"a": "two"}`, "base")
 		settle()
 		wantValue(t, s, "two")
@@ -315,10 +328,10 @@ func TestOlderAnswerThanAnnouncedIsAskedForAgain(t *testing.T) {
 func TestHistoryFromABackupIsFollowed(t *testing.T) {
 	platformtest.Run(t, func(t *testing.T, env *platformtest.Env) {
 		kernel := newConfigServer(env, `{"a": "one"}`)
-		kernel.revision = 500
+		kernel.change(func() { kernel.revision = 500 })
 		s := coreA(env)
 		env.Start(s)
-		kernel.document, kernel.revision = `{"a": "restored"}`, 3
+		kernel.change(func() { kernel.document, kernel.revision = `{"a": "restored"}`, 3 })
 		for range 4 {
 			kernel.announce(t)
 			settle()
@@ -336,16 +349,14 @@ func TestFailuresAreRetried(t *testing.T) {
 		kernel := newConfigServer(env, `{"a": "one"}`)
 		s := coreA(env)
 		env.Start(s)
-		kernel.fail = fault.New(fault.Unavailable, "kernel.config.store", "the store is away")
+		kernel.change(func() { kernel.fail = fault.New(fault.Unavailable, "kernel.config.store", "the store is away") })
 		kernel.push(t, `{"a": "two"}`, "base")
 		settle()
 		wantValue(t, s, "one")
 		if p := reported(t, env, s).GetProblem(); !strings.Contains(p, "the store is away") {
 			t.Errorf("the problem is %q, want why it could not ask", p)
 		}
-		kernel.mu.Lock()
-		kernel.fail = nil
-		kernel.mu.Unlock()
+		kernel.change(func() { kernel.fail = nil })
 		<-time.After(10 * time.Second)
 		wantValue(t, s, "two")
 		wantReport(t, env, s, "bus", 2)
@@ -444,8 +455,8 @@ func TestCacheIsUsedAndRefreshed(t *testing.T) {
 		if r := reported(t, env, s); r.GetSource() != "disk" || r.GetRevision() != 2 {
 			t.Errorf("it reports %v, want revision 2 from disk", r)
 		}
-		kernel := newConfigServer(env, `{"a": "<two>", "secret": "x", "n": 9007199254740993}`)
-		kernel.revision = 1 // a new history: what is on disk is no measure for it
+		newConfigServer(env, `{"a": "<two>", "secret": "x", "n": 9007199254740993}`)
+		// Its history is a new one: what is on disk is no measure for it.
 		<-time.After(10 * time.Second)
 		wantReport(t, env, s, "bus", 1)
 	})
