@@ -175,7 +175,7 @@ func author(ctx context.Context, r *bindingpb.SetSplitRequest) string {
 	if r.GetAuthor() != "" {
 		return r.GetAuthor()
 	}
-	return platform.CallerOf(ctx).Service
+	return platform.Author(ctx)
 }
 
 // doubts warns of what may not be meant: no split is refused for it.
