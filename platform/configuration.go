@@ -60,8 +60,12 @@ func defaultConfigCache() string {
 	return filepath.Join(dir, "hansom")
 }
 
-// configEnvironment names the environment whose layers hold.
-func (s *Service) configEnvironment() string {
+// environment names the environment whose layers hold: that of the credential, else
+// HANSOM_ENV.
+func (l *life) environment() string {
+	if l.login != nil {
+		return l.login.credential.Environment
+	}
 	return orDefault(os.Getenv("HANSOM_ENV"), "local")
 }
 
@@ -94,20 +98,14 @@ func newConfiguration(s *Service) *configuration {
 	c := &configuration{
 		Service: s,
 		values:  liveconfig.New(),
-		layers:  &configpb.Layers{Service: s.name, Region: s.config.zone.Region, Environment: s.configEnvironment()},
-		own:     map[string]bool{},
 		wake:    make(chan struct{}, 1),
 		from:    configFromNone,
 		due:     true,
-	}
-	for _, layer := range []string{"base", "region/" + c.layers.GetRegion(), "env/" + c.layers.GetEnvironment()} {
-		c.own[layer], c.own[layer+"/"+s.name] = true, true
 	}
 	c.values.SetLogger(s.log)
 	if c.bus = s.config.configSource; c.bus == nil {
 		c.bus = busConfig{s.Client}
 		c.http = newHTTPConfig(s)
-		c.cache = newConfigCache(s.config.configCache, c.layers)
 	}
 	return c
 }
@@ -135,6 +133,18 @@ func (b busConfig) Compile(ctx context.Context, r *configpb.CompileRequest) (*co
 // Config returns the service's configuration, which Run fills and keeps up to date.
 // The contexts of handlers, of OnStart, of Background and of events carry it.
 func (s *Service) Config() *liveconfig.Values { return s.configuration.values }
+
+// of says which layers the values are compiled from.
+func (c *configuration) of(environment, region string) {
+	c.layers = &configpb.Layers{Service: c.name, Region: region, Environment: environment}
+	c.own = map[string]bool{}
+	for _, layer := range []string{"base", "region/" + region, "env/" + environment} {
+		c.own[layer], c.own[layer+"/"+c.name] = true, true
+	}
+	if c.config.configSource == nil {
+		c.cache = newConfigCache(c.config.configCache, c.layers)
+	}
+}
 
 // load takes the last good configuration from disk, and a newer one by HTTP. It comes
 // before the bus.

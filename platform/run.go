@@ -79,6 +79,7 @@ type connection struct {
 }
 
 func (l *life) start(ctx context.Context) error {
+	l.configuration.of(l.environment(), l.config.zone.Region)
 	l.configuration.load(ctx)
 	if err := l.open(ctx); err != nil {
 		return err
