@@ -95,7 +95,7 @@ func testKills(e *env) {
 	if e.caps.Address == "" {
 		return // the engine dies with its process
 	}
-	const least, most, enough = 12, 40, 6 * time.Second
+	const least, most, enough = 10, 40, 4 * time.Second
 	known := make([]acknowledged, crashWriters)
 	start := time.Now()
 	for round := 0; round < least || round < most && time.Since(start) < enough; round++ {

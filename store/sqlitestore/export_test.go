@@ -2,6 +2,8 @@ package sqlitestore
 
 import (
 	"context"
+	"errors"
+	"strings"
 
 	"github.com/hansom-platform/hansom/store/driver"
 )
@@ -13,6 +15,29 @@ func NoVerify() Option { return optionFunc(func(o *options) { o.verifyUp = -1 })
 func Pragma(ctx context.Context, d driver.Store, name string) (value string, err error) {
 	err = d.(*engine).write.conn.QueryRowContext(ctx, "PRAGMA "+name).Scan(&value)
 	return value, err
+}
+
+// Plans returns how SQLite goes about each kind of search.
+func Plans(ctx context.Context, d driver.Store) (map[string]string, error) {
+	plans := map[string]string{}
+	for _, query := range []string{selectRecord, selectForward, selectReverse, selectOverdue, deleteExpired} {
+		rows, err := d.(*engine).readers.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, make([]any, strings.Count(query, "?"))...)
+		if err != nil {
+			return nil, err
+		}
+		for rows.Next() {
+			var id, parent, unused int
+			var step string
+			if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+				return nil, err
+			}
+			plans[query] += step + "\n"
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return nil, err
+		}
+	}
+	return plans, nil
 }
 
 // Sweep frees what has expired, as the sweeper does from time to time.

@@ -14,7 +14,7 @@ const columns = "clustering, revision, expires, sum, value"
 // The last parameter of each is the time: what has expired is not there.
 const (
 	selectRecord  = "SELECT " + columns + " FROM records WHERE tbl = ? AND part = ? AND clustering = ? AND (expires = 0 OR expires > ?)"
-	selectForward = "SELECT " + columns + " FROM records WHERE tbl = ? AND part = ? AND clustering >= ? AND (? IS NULL OR clustering < ?)" +
+	selectForward = "SELECT " + columns + " FROM records WHERE tbl = ? AND part = ? AND clustering >= ? AND clustering < ?" +
 		" AND (expires = 0 OR expires > ?) ORDER BY clustering"
 	selectReverse = selectForward + " DESC"
 	selectOverdue = "SELECT EXISTS (SELECT 1 FROM records WHERE expires > 0 AND expires <= ?)"
@@ -104,11 +104,11 @@ func (e *engine) scanSpan(ctx context.Context, at driver.Partition, span driver.
 	if span.Reverse {
 		stmt = e.scan[1]
 	}
-	var to any // NULL: open
-	if span.To != "" {
-		to = []byte(span.To)
+	to := span.To
+	if to == "" {
+		to = "\xff" // above all keys: they are UTF-8
 	}
-	rows, err := stmt.QueryContext(ctx, at.Table, []byte(at.Key), []byte(span.From), to, to, e.now().UnixMilli())
+	rows, err := stmt.QueryContext(ctx, at.Table, []byte(at.Key), []byte(span.From), []byte(to), e.now().UnixMilli())
 	if err != nil {
 		return nil, false, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -69,3 +70,21 @@ func (h *harness) Capabilities() drivertest.Capabilities {
 }
 
 func (h *harness) Close() { _ = h.Restart(context.Background()) }
+
+// TestSearchesReadOnlyWhatTheyReturn keeps a partition's size from slowing down what reads a piece of it.
+func TestSearchesReadOnlyWhatTheyReturn(t *testing.T) {
+	d, _ := open(t, temp(t))
+	plans, err := sqlitestore.Plans(t.Context(), d)
+	if err != nil || len(plans) == 0 {
+		t.Fatalf("EXPLAIN QUERY PLAN: %v, %v", plans, err)
+	}
+	for query, plan := range plans {
+		t.Logf("%s\n%s", query, plan)
+		if strings.Contains(plan, "SCAN records") || strings.Contains(plan, "TEMP B-TREE") {
+			t.Errorf("%s: want it found by key, in order; got the plan\n%s", query, plan)
+		}
+		if strings.Contains(query, "clustering >= ?") && !strings.Contains(plan, "clustering>? AND clustering<?") {
+			t.Errorf("%s: want both bounds used; got the plan\n%s", query, plan)
+		}
+	}
+}

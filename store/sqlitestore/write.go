@@ -20,6 +20,9 @@ type statements struct {
 // expireBatch bounds how long the sweeper keeps others waiting.
 const expireBatch = 500
 
+const deleteExpired = "DELETE FROM records WHERE (tbl, part, clustering) IN" +
+	" (SELECT tbl, part, clustering FROM records WHERE expires > 0 AND expires <= ? LIMIT ?)"
+
 func (s *statements) prepare(ctx context.Context) (err error) {
 	for _, p := range []struct {
 		to    **sql.Stmt
@@ -34,8 +37,7 @@ func (s *statements) prepare(ctx context.Context) (err error) {
 		{&s.put, "INSERT INTO records (tbl, part, clustering, revision, expires, sum, value) VALUES (?, ?, ?, ?, ?, ?, ?)" +
 			" ON CONFLICT DO UPDATE SET revision = excluded.revision, expires = excluded.expires, sum = excluded.sum, value = excluded.value"},
 		{&s.del, "DELETE FROM records WHERE tbl = ? AND part = ? AND clustering = ?"},
-		{&s.expire, "DELETE FROM records WHERE (tbl, part, clustering) IN" +
-			" (SELECT tbl, part, clustering FROM records WHERE expires > 0 AND expires <= ? LIMIT ?)"},
+		{&s.expire, deleteExpired},
 	} {
 		if *p.to != nil {
 			continue // prepared before the file was found locked
