@@ -39,6 +39,9 @@ type App struct {
 
 	stopOnce sync.Once
 
+	folder      *folder     // nil where the bus is not embedded
+	environment environment // set while the engines start
+
 	mu        sync.Mutex
 	started   bool
 	admin     Admin
@@ -84,9 +87,9 @@ func (a *App) Run(ctx context.Context) error {
 			return err
 		}
 		defer f.close()
-		return a.run(ctx, f)
+		a.folder = f
 	}
-	return a.run(ctx, nil)
+	return a.run(ctx)
 }
 
 func (a *App) begin() error {
@@ -99,9 +102,11 @@ func (a *App) begin() error {
 	return nil
 }
 
-// run has a nil folder where the bus is not embedded.
-func (a *App) run(ctx context.Context, f *folder) error {
+func (a *App) run(ctx context.Context) error {
 	if err := checkPorts(ctx, a.config.ports()); err != nil {
+		return err
+	}
+	if err := a.readKeys(); err != nil {
 		return err
 	}
 	stopTelemetry, err := telemetry.Setup(ctx, telemetry.Config{
@@ -118,14 +123,14 @@ func (a *App) run(ctx context.Context, f *folder) error {
 	}()
 	r := &runner{log: a.log, limit: a.config.Drain + closing}
 	var late error
-	err = r.run(ctx, a.stages(), func() { late = a.up(f) })
+	err = r.run(ctx, a.stages(), func() { late = a.up() })
 	return errors.Join(err, late)
 }
 
 // up tells that all is ready. Where that cannot be told, the app stops.
-func (a *App) up(f *folder) error {
-	if f != nil {
-		if err := f.writeAdmin(a.Admin()); err != nil {
+func (a *App) up() error {
+	if a.folder != nil {
+		if err := a.folder.writeAdmin(a.Admin()); err != nil {
 			a.requestStop()
 			return err
 		}

@@ -30,6 +30,7 @@ func free(folder string) app.Config {
 		Data:          folder,
 		Listen:        "127.0.0.1:0",
 		BusListen:     "127.0.0.1:0",
+		ConfigListen:  "127.0.0.1:0",
 		MetricsListen: "127.0.0.1:0",
 		Version:       "20260101000000",
 		Logger:        slog.New(slog.DiscardHandler),
@@ -39,6 +40,7 @@ func free(folder string) app.Config {
 // running is an app that is ready.
 type running struct {
 	*app.App
+	data string
 	stop func() error
 }
 
@@ -51,7 +53,7 @@ func start(t *testing.T, c app.Config) running {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
-	r := running{a, func() error { cancel(); return <-done }}
+	r := running{a, c.Data, func() error { cancel(); return <-done }}
 	select {
 	case <-a.Ready():
 	case err := <-done:
@@ -67,7 +69,25 @@ func start(t *testing.T, c app.Config) running {
 
 func get(t *testing.T, url string) (status int, header http.Header, body []byte) {
 	t.Helper()
-	response, err := http.Get(url)
+	return getAs(t, "", url)
+}
+
+// ask asks for drivers near Charing Cross, as the demo's customer.
+func ask(t *testing.T, a running) (status int, header http.Header, body []byte) {
+	t.Helper()
+	return getAs(t, a.Admin().Demo["customer"].Session, a.Admin().API+nearDrivers)
+}
+
+func getAs(t *testing.T, session, url string) (status int, header http.Header, body []byte) {
+	t.Helper()
+	request, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if session != "" {
+		request.Header.Set("Authorization", "Bearer "+session)
+	}
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +105,7 @@ func TestServesTheTaxiRequestThroughEveryTier(t *testing.T) {
 	c := free(t.TempDir())
 	c.Taxis = 50
 	a := start(t, c)
-	status, header, body := get(t, a.Admin().API+nearDrivers)
+	status, header, body := ask(t, a)
 	var answer struct {
 		City    string `json:"city"`
 		Drivers []struct {
@@ -138,11 +158,11 @@ func TestStopsInTimeAndComesUpAgainOnTheSameData(t *testing.T) {
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("want a stop within 5 s, it took %s", took)
 	}
-	if _, err := app.ReadAdmin(c.Data); err == nil {
-		t.Error("want no admin.json of an app that has stopped")
+	if at, err := app.ReadAdmin(c.Data); err != nil || at.PID != 0 || at.Password == "" {
+		t.Errorf("want an admin.json with the password and no process, got pid %d, %v", at.PID, err)
 	}
 	second := start(t, c)
-	if status, _, body := get(t, second.Admin().API+nearDrivers); status != http.StatusOK {
+	if status, _, body := ask(t, second); status != http.StatusOK {
 		t.Errorf("want 200 after a restart, got %d %s", status, body)
 	}
 	if got, want := user(t, second.Admin().Bus), user(t, before.Bus); got != want {
@@ -168,9 +188,12 @@ func TestComesUpOnTheDataOfAKilledApp(t *testing.T) {
 	if err := os.CopyFS(copied.Data, os.DirFS(killed.Data)); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Chmod(filepath.Join(copied.Data, "keys.json"), 0o600); err != nil { // os.CopyFS copies no modes
+		t.Fatal(err)
+	}
 	a := start(t, copied)
 	for n := range 20 {
-		if status, _, body := get(t, a.Admin().API+nearDrivers); status != http.StatusOK {
+		if status, _, body := ask(t, a); status != http.StatusOK {
 			t.Fatalf("request %d: want 200 in spite of leftover bindings, got %d %s", n, status, body)
 		}
 	}
@@ -181,6 +204,7 @@ func TestASecondAppIsRefused(t *testing.T) {
 	first := start(t, c)
 	api := strings.TrimPrefix(first.Admin().API, "http://")
 	metrics := strings.TrimPrefix(first.Admin().Metrics, "http://")
+	config := strings.TrimPrefix(first.Admin().Config, "http://")
 	_, busAddress, _ := strings.Cut(first.Admin().Bus, "@")
 	freePort := unusedAddress(t)
 	for name, test := range map[string]struct {
@@ -190,6 +214,7 @@ func TestASecondAppIsRefused(t *testing.T) {
 		"same data":    {func(other *app.Config) { other.Data = c.Data }, "(pid " + strconv.Itoa(os.Getpid()) + ")"},
 		"same API":     {func(other *app.Config) { other.Listen = api }, "--listen"},
 		"same bus":     {func(other *app.Config) { other.BusListen = busAddress }, "--bus-listen"},
+		"same config":  {func(other *app.Config) { other.ConfigListen = config }, "--config-listen"},
 		"same metrics": {func(other *app.Config) { other.MetricsListen = metrics }, "--metrics-listen"},
 		"two parts on one port": {func(other *app.Config) {
 			other.MetricsListen, other.BusListen = freePort, freePort
@@ -221,7 +246,7 @@ func unusedAddress(t *testing.T) string {
 func TestAServiceInAnotherAppTakesItsShare(t *testing.T) {
 	whole := start(t, free(t.TempDir()))
 	share := free("")
-	share.Bus = whole.Admin().Bus
+	share.Bus, share.Keys = whole.Admin().Bus, filepath.Join(whole.data, "keys.json")
 	share.Services = []string{"core.city"}
 	share.Version = "20990101000000"
 	share.MetricsListen = app.Nothing

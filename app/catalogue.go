@@ -10,7 +10,9 @@ import (
 	"github.com/hansom-platform/hansom/coord"
 	"github.com/hansom-platform/hansom/gateway"
 	"github.com/hansom-platform/hansom/kernel/binding"
+	"github.com/hansom-platform/hansom/kernel/config"
 	"github.com/hansom-platform/hansom/kernel/discovery"
+	"github.com/hansom-platform/hansom/kernel/login"
 	"github.com/hansom-platform/hansom/platform"
 	"github.com/hansom-platform/hansom/services/api/v1/customer"
 	"github.com/hansom-platform/hansom/services/api/v1/driver"
@@ -30,6 +32,8 @@ var catalogue = map[string]constructor{
 	binding.Name: kernel(func(c *coord.Coord, opts ...platform.Option) *platform.Service {
 		return binding.New(c, binding.Config{}, opts...)
 	}),
+	config.Name:                 newConfig,
+	login.Name:                  newLogin,
 	gateway.Name:                newGateway,
 	"api.v1.customer":           plain(customer.Service),
 	"api.v1.driver":             plain(driver.Service),
@@ -60,24 +64,25 @@ type instance struct {
 	close   func()          // after run; nil where nothing is to close
 }
 
-type constructor func(ctx context.Context, a *App) (*instance, error)
+// A constructor makes an instance with the options that every one gets.
+type constructor func(ctx context.Context, a *App, opts []platform.Option) (*instance, error)
 
 // plain is a service that needs nothing but the bus.
 func plain(service func(...platform.Option) *platform.Service) constructor {
-	return func(_ context.Context, a *App) (*instance, error) {
-		s := service(a.options()...)
+	return func(_ context.Context, _ *App, opts []platform.Option) (*instance, error) {
+		s := service(opts...)
 		return &instance{service: s, run: s.Run, ready: s.Ready()}, nil
 	}
 }
 
 // kernel is a service that needs coordination.
 func kernel(service func(*coord.Coord, ...platform.Option) *platform.Service) constructor {
-	return func(ctx context.Context, a *App) (*instance, error) {
+	return func(ctx context.Context, a *App, opts []platform.Option) (*instance, error) {
 		c, err := a.openCoord(ctx)
 		if err != nil {
 			return nil, err
 		}
-		s := service(c, a.options()...)
+		s := service(c, opts...)
 		return &instance{service: s, run: s.Run, ready: s.Ready(), close: func() { closeCoord(ctx, c) }}, nil
 	}
 }
@@ -88,12 +93,40 @@ func closeCoord(ctx context.Context, c *coord.Coord) {
 	_ = c.Close(ctx) // should it fail, sessions end by themselves
 }
 
-func (a *App) options() []platform.Option {
+func newLogin(_ context.Context, a *App, opts []platform.Option) (*instance, error) {
+	s := login.New(a.environment.store, a.loginConfig(), opts...)
+	return &instance{service: s, run: s.Run, ready: s.Ready()}, nil
+}
+
+func newConfig(_ context.Context, a *App, opts []platform.Option) (*instance, error) {
+	s := config.New(a.environment.store, config.Config{
+		Environment: a.config.Environment, Region: a.config.Zone.Region,
+		Listen: a.config.ConfigListen, Key: a.environment.keys.Config,
+	}, opts...)
+	run := func(ctx context.Context, dial platform.Dial) error {
+		if err := s.Start(ctx); err != nil {
+			return err
+		}
+		if s.Addr() != "" {
+			a.note(func(admin *Admin) { admin.Config = baseURL(s.Addr()) })
+		}
+		return s.Run(ctx, dial)
+	}
+	return &instance{service: s.Service, run: run, ready: s.Ready()}, nil
+}
+
+// options are what every instance of a service gets.
+func (a *App) options(ctx context.Context, service string) ([]platform.Option, error) {
+	credential, err := a.credential(ctx, service)
+	if err != nil {
+		return nil, err
+	}
 	return []platform.Option{
+		platform.Credential(credential),
 		platform.Place(a.config.Zone),
 		platform.Version(a.config.Version),
 		platform.Overlay(a.config.Overlay),
 		platform.Logger(a.log),
 		platform.Timing(platform.Timings{Drain: a.config.Drain}),
-	}
+	}, nil
 }

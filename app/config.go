@@ -2,6 +2,7 @@ package app
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,8 +15,12 @@ import (
 	"time"
 
 	"github.com/hansom-platform/hansom/app/broker"
+	"github.com/hansom-platform/hansom/app/dial"
 	"github.com/hansom-platform/hansom/bus"
 	"github.com/hansom-platform/hansom/gateway"
+	"github.com/hansom-platform/hansom/kernel/config"
+	"github.com/hansom-platform/hansom/kernel/login"
+	"github.com/hansom-platform/hansom/platform/auth"
 )
 
 // The defaults of Config.
@@ -23,7 +28,11 @@ const (
 	DefaultData    = "./data"
 	DefaultListen  = ":8080"
 	DefaultMetrics = "127.0.0.1:8090"
-	DefaultCity    = "LON"
+
+	DefaultConfigListen = ":8097"
+	DefaultEnvironment  = "local"
+
+	DefaultCity = "LON"
 )
 
 // Nothing is the listen address of what is not to listen.
@@ -43,9 +52,23 @@ type Config struct {
 	// Default: Bus, without its parameters.
 	Coord string
 
-	Data          string // folder of the embedded bus and admin.json; default DefaultData
+	// Environment is which platform this is: tokens of one are worth nothing in
+	// another. Default HANSOM_ENV, else local.
+	Environment string
+	// Store is the URL of the store, for kernel.config and kernel.login. Default: a
+	// file in Data, where the bus is embedded.
+	Store string
+	// Keys is the file with the environment's keys, for kernel.config and
+	// kernel.login. Default: in Data, where the bus is embedded, which makes it on first start.
+	Keys string
+	// Credential returns the credential of a service, where the app cannot make it with
+	// the environment's keys. Default: what HANSOM_IDENTITY names.
+	Credential func(ctx context.Context, service string) (*auth.Credential, error)
+
+	Data          string // folder of the embedded bus, store and keys and of admin.json; default DefaultData
 	BusListen     string // of the embedded bus; default broker.DefaultListen
 	Listen        string // of api.gateway; default DefaultListen
+	ConfigListen  string // of kernel.config's HTTP; default DefaultConfigListen; or Nothing
 	MetricsListen string // metrics, profiles and health of the process; default DefaultMetrics; or Nothing
 
 	Zone    bus.Zone // default HANSOM_REGION and HANSOM_ZONE, else local and a
@@ -71,7 +94,9 @@ func (c Config) withDefaults() Config {
 	c.Data = cmp.Or(c.Data, DefaultData)
 	c.BusListen = cmp.Or(c.BusListen, broker.DefaultListen)
 	c.Listen = cmp.Or(c.Listen, DefaultListen)
+	c.ConfigListen = cmp.Or(c.ConfigListen, DefaultConfigListen)
 	c.MetricsListen = cmp.Or(c.MetricsListen, DefaultMetrics)
+	c.Environment = cmp.Or(c.Environment, os.Getenv("HANSOM_ENV"), DefaultEnvironment)
 	c.Zone.Region = cmp.Or(c.Zone.Region, os.Getenv("HANSOM_REGION"), "local")
 	c.Zone.Zone = cmp.Or(c.Zone.Zone, os.Getenv("HANSOM_ZONE"), "a")
 	c.Version = cmp.Or(c.Version, Version())
@@ -88,6 +113,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Coord == "" && c.Bus != "" {
 		c.Coord = withoutParameters(c.Bus)
+	}
+	if c.Store == "" && c.embedded() {
+		c.Store = dial.SQLiteURL(storeFile(c.Data))
 	}
 	return c
 }
@@ -107,9 +135,9 @@ func withoutParameters(rawURL string) string {
 
 // check finds what cannot be right, before anything starts. c has its defaults.
 func (c Config) check() error {
-	errs := []error{c.checkServices()}
+	errs := []error{c.checkServices(), c.checkStored()}
 	for _, w := range []struct{ what, value string }{
-		{"region", c.Zone.Region}, {"zone", c.Zone.Zone}, {"version", c.Version}, {"overlay", c.Overlay},
+		{"region", c.Zone.Region}, {"zone", c.Zone.Zone}, {"version", c.Version}, {"overlay", c.Overlay}, {"environment", c.Environment},
 	} {
 		if err := CheckWord(w.what, w.value); err != nil {
 			errs = append(errs, err)
@@ -143,6 +171,19 @@ func (c Config) checkServices() error {
 		return nil
 	}
 	return fmt.Errorf("there is no service %s in this build; there is %s", strings.Join(unknown, ", "), strings.Join(Services(), ", "))
+}
+
+// checkStored finds services that lack what only they need.
+func (c Config) checkStored() error {
+	if c.embedded() {
+		return nil
+	}
+	for _, name := range c.Services {
+		if (name == config.Name || name == login.Name) && (c.Store == "" || c.Keys == "") {
+			return fmt.Errorf("%s needs the environment's store and keys: say where with --store and --keys", name)
+		}
+	}
+	return nil
 }
 
 // CheckWord returns an error for a region, zone, version or overlay that cannot be

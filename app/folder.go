@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,14 +15,14 @@ import (
 // adminFile is what the command line looks for in a data folder.
 const adminFile = "admin.json"
 
-// Admin is what an operator of a running platform needs, as kept in admin.json of
-// its data folder. It holds the bus's password: the file's mode is 0600.
+// Admin is what an operator of a platform needs, as kept in admin.json of its data
+// folder. It holds passwords: the file's mode is 0600. It outlives the run that wrote it.
 type Admin struct {
 	Bus     string `json:"bus"`     // URL with user and password
 	Coord   string `json:"coord"`   // URL with user and password
 	API     string `json:"api"`     // base URL of the thin API
 	Metrics string `json:"metrics"` // base URL of the process's metrics and health
-	PID     int    `json:"pid"`
+	PID     int    `json:"pid"`     // of the process that runs it; 0 when it has stopped
 
 	Config      string `json:"config,omitempty"`      // base URL of the config service's HTTP
 	Environment string `json:"environment,omitempty"` // which user tokens and credentials are for
@@ -41,6 +42,7 @@ type Admin struct {
 type DemoUser struct {
 	Identifier string `json:"identifier"`
 	Password   string `json:"password"`
+	Session    string `json:"session,omitempty"` // that the start opened
 }
 
 // ReadAdmin reads the admin.json of a data folder. The error is fs.ErrNotExist
@@ -57,7 +59,7 @@ func ReadAdmin(folder string) (Admin, error) {
 		err = errors.New("it names no bus")
 	}
 	if err != nil {
-		return a, fmt.Errorf("read the administrator's file %s: %w; `hansom up` writes a new one", path, err)
+		return a, fmt.Errorf("read the administrator's file %s: %w; restore it, or remove it: `hansom up` writes a new one, without the passwords that it held", path, err)
 	}
 	return a, nil
 }
@@ -120,27 +122,25 @@ func (f *folder) holder() string {
 	return "another `hansom up`"
 }
 
-// writeAdmin replaces admin.json in one step.
-func (f *folder) writeAdmin(a Admin) error {
-	path := filepath.Join(f.path, adminFile)
-	data, err := json.MarshalIndent(a, "", "  ")
-	if err == nil {
-		err = os.WriteFile(path+".new", append(data, '\n'), 0o600)
+// writeAdmin replaces admin.json.
+func (f *folder) writeAdmin(a Admin) error { return f.write(adminFile, a) }
+
+// admin returns what admin.json of an earlier run says, and an empty Admin on first
+// start.
+func (f *folder) admin() (Admin, error) {
+	a, err := ReadAdmin(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Admin{}, nil
 	}
-	if err == nil {
-		err = os.Rename(path+".new", path)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
+	return a, err
 }
 
-// close unlocks the folder. admin.json goes, unless another process has written
-// it: what it tells is no longer there.
+// close unlocks the folder. The rest of admin.json stays: it has the only copy of the first
+// administrator's password.
 func (f *folder) close() {
 	if a, err := ReadAdmin(f.path); err == nil && a.PID == pid {
-		_ = os.Remove(filepath.Join(f.path, adminFile))
+		a.PID = 0
+		_ = f.writeAdmin(a)
 	}
 	_ = f.lock.Close()
 }

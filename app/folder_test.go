@@ -1,10 +1,9 @@
 package app
 
 import (
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -31,25 +30,29 @@ func TestAFolderHasOneHolderAtATime(t *testing.T) {
 	again.close()
 }
 
-func TestAdminIsPrivateAndGoesWithItsWriter(t *testing.T) {
+func TestAdminIsPrivateAndOutlivesItsWriter(t *testing.T) {
 	path := t.TempDir()
 	f, err := openFolder(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Admin{Bus: "nats://u:p@127.0.0.1:4222", API: "http://localhost:8080", PID: os.Getpid()}
+	want := Admin{
+		Bus: "nats://u:p@127.0.0.1:4222", API: "http://localhost:8080", PID: os.Getpid(),
+		User: "admin", Password: "secret", Demo: map[string]DemoUser{"driver": {Identifier: "d", Password: "p"}},
+	}
 	if err := f.writeAdmin(want); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := ReadAdmin(path); err != nil || got != want {
+	if got, err := ReadAdmin(path); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("want %+v, got %+v, %v", want, got, err)
 	}
 	if info, err := os.Stat(filepath.Join(path, adminFile)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("want a file of mode 0600, got %v, %v", info, err)
 	}
 	f.close()
-	if _, err := ReadAdmin(path); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("want no admin.json after close, got %v", err)
+	want.PID = 0
+	if got, err := ReadAdmin(path); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("after close: want the same without a process, got %+v, %v", got, err)
 	}
 }
 

@@ -8,15 +8,16 @@ import (
 	"github.com/hansom-platform/hansom/coord"
 	"github.com/hansom-platform/hansom/fault"
 	"github.com/hansom-platform/hansom/gateway"
+	"github.com/hansom-platform/hansom/platform"
 )
 
 // newGateway makes the thin API.
-func newGateway(ctx context.Context, a *App) (*instance, error) {
+func newGateway(ctx context.Context, a *App, opts []platform.Option) (*instance, error) {
 	salt, err := a.salt(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := gateway.Service(a.options()...)
+	s := gateway.Service(opts...)
 	g, err := gateway.New(s, gateway.Config{Listen: a.config.Listen, Salt: salt, Drain: a.config.Drain})
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/hansom-platform/hansom/gateway"
+	"github.com/hansom-platform/hansom/kernel/config"
 )
 
 // A port is an address that the app is going to listen on.
@@ -24,6 +25,9 @@ func (c Config) ports() []port {
 	var all []port
 	if slices.Contains(c.Services, gateway.Name) {
 		all = append(all, port{"the thin API", "--listen", c.Listen, "another `hansom up`, or another web server"})
+	}
+	if slices.Contains(c.Services, config.Name) && c.ConfigListen != Nothing {
+		all = append(all, port{"the config service's HTTP", "--config-listen", c.ConfigListen, "another `hansom up`"})
 	}
 	if c.embedded() {
 		all = append(all, port{"the embedded NATS server", "--bus-listen", c.BusListen, "another `hansom up`, or a NATS server"})

@@ -33,7 +33,10 @@ func (a *App) stages() []stage {
 	if a.config.MetricsListen != Nothing {
 		engine = append(engine, part{name: "metrics", run: a.runMetrics})
 	}
-	var kernel, services, gateways, drivers stage
+	if a.needsStore() {
+		engine = append(engine, part{name: "store", run: a.runStore})
+	}
+	var kernel, seed, services, gateways, drivers stage
 	for _, name := range a.config.Services {
 		p := part{name: name, run: func(ctx context.Context, ready func()) error { return a.runService(ctx, name, ready) }}
 		switch {
@@ -45,10 +48,13 @@ func (a *App) stages() []stage {
 			services = append(services, p)
 		}
 	}
+	if a.config.embedded() && a.demo() {
+		seed = append(seed, part{name: "demo configuration", run: a.runSeed})
+	}
 	if a.config.Taxis > 0 {
 		drivers = append(drivers, part{name: "simulated taxis", run: a.runTaxis})
 	}
-	all := []stage{engine, kernel, services, gateways, drivers}
+	all := []stage{engine, kernel, seed, services, gateways, drivers}
 	return slices.DeleteFunc(all, func(s stage) bool { return len(s) == 0 })
 }
 
@@ -107,7 +113,11 @@ func (a *App) runMetrics(ctx context.Context, ready func()) error {
 
 // runService runs one instance. It is ready when it is registered and bound.
 func (a *App) runService(ctx context.Context, name string, ready func()) error {
-	i, err := catalogue[name](ctx, a)
+	opts, err := a.options(ctx, name)
+	if err != nil {
+		return err
+	}
+	i, err := catalogue[name](ctx, a, opts)
 	if err != nil {
 		return err
 	}
@@ -128,7 +138,7 @@ func (a *App) runService(ctx context.Context, name string, ready func()) error {
 	return i.run(ctx, a.dialer(name))
 }
 
-// healthy asks the instance over the bus, as an operator would.
+// healthy asks the instance over the bus.
 func (i *instance) healthy(ctx context.Context) error {
 	health := platform.Builtin(i.service.Name(), platform.EndpointHealth)
 	response := new(hansompb.HealthResponse)

@@ -2,14 +2,21 @@ package app
 
 import (
 	"context"
+	"strings"
 	"time"
 
+	"github.com/hansom-platform/hansom/kernel/login"
 	"github.com/hansom-platform/hansom/services/sim"
 )
 
 // runTaxis drives the demo's taxis, through the thin API of this app.
 func (a *App) runTaxis(ctx context.Context, ready func()) error {
-	s, err := sim.New(sim.Config{API: a.Admin().API, City: a.config.City, Drivers: a.config.Taxis, Seed: demoSeed, Logger: a.log})
+	admin := a.Admin()
+	fleet := admin.Demo["fleet"]
+	s, err := sim.New(sim.Config{
+		API: admin.API, Identifier: fleet.Identifier, Password: fleet.Password,
+		City: a.config.City, Drivers: a.config.Taxis, Seed: demoSeed, Logger: a.log,
+	})
 	if err != nil {
 		return err
 	}
@@ -44,6 +51,22 @@ func awaitReports(ctx context.Context, s *sim.Sim, want int) bool {
 		}
 	}
 	return true
+}
+
+// demoUsers are the users of the demo, by their names in admin.json.
+var demoUsers = map[string]login.SeedUser{
+	"customer": {Application: "customer", Identifiers: []string{"demo-customer"}, Roles: []string{"CUSTOMER"}},
+	"driver":   {Application: "driver", Identifiers: []string{"demo-driver"}, Roles: []string{"DRIVER"}},
+	"fleet":    {Application: "driver", Identifiers: []string{"demo-fleet"}, Roles: []string{"FLEET"}},
+}
+
+func demoName(u login.SeedUser) string { return strings.TrimPrefix(u.Identifiers[0], "demo-") }
+
+// demoGrants are what the taxi services may do of each other that not every service may.
+var demoGrants = []login.Grant{
+	{Service: "core.profile", Endpoint: "write", Caller: "api.v1.driver"},
+	{Service: "core.profile", Endpoint: "read", Caller: "orchestration.neardrivers"},
+	{Service: "core.state", Endpoint: "report", Caller: "api.v1.driver"},
 }
 
 // demoSeed gives every demo the same drivers.

@@ -3,17 +3,21 @@ package run
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/hansom-platform/hansom/app"
 	"github.com/hansom-platform/hansom/cli/factory"
 	"github.com/hansom-platform/hansom/cli/logging"
 	"github.com/hansom-platform/hansom/cli/up"
+	"github.com/hansom-platform/hansom/platform/auth"
+	loginpb "github.com/hansom-platform/hansom/proto/kernel/login"
 )
 
 // Options of the verb.
@@ -31,6 +35,9 @@ func New(f *factory.Factory, run func(context.Context, *Options) error) *cobra.C
 		Short: "Run services in this process, on the bus of a platform that runs already",
 		Long: `Run one instance of each named service in this process, on the bus of a platform that runs already. One line on standard
 output tells when all are registered and bound. Ctrl-C lets them finish what they are at.
+
+An instance proves which service it is with a credential. Where HANSOM_IDENTITY names none (a file, or a folder with
+<service>.json), kernel.login is asked for one that lives as long as this process, which takes an administrator.
 
 There is ` + strings.Join(app.Services(), ", ") + `.`,
 		Example: `  hansom run core.eta --version 20990101000000
@@ -51,6 +58,11 @@ There is ` + strings.Join(app.Services(), ", ") + `.`,
 	fl.StringVar(&c.Version, "version", "", "`version` of the services (default that of this program)")
 	fl.StringVar(&c.Overlay, "overlay", "", "`label`: take only requests that carry it")
 	fl.StringVar(&c.Coord, "coord", "", "`URL` of coordination, for kernel services (default the bus)")
+	fl.StringVar(&c.Store, "store", "", "`URL` of the store, for kernel.config and kernel.login, such as sqlite:data/store.db")
+	fl.StringVar(&c.Keys, "keys", "", "`file` with the environment's keys, for kernel.config and kernel.login, such as data/keys.json")
+	_ = cmd.MarkFlagFilename("keys")
+	fl.StringVar(&c.Environment, "env", "", "`name` of the environment (default $HANSOM_ENV, else "+app.DefaultEnvironment+")")
+	fl.StringVar(&c.ConfigListen, "config-listen", app.DefaultConfigListen, "`address` of the config service's HTTP, for kernel.config, or \""+app.Nothing+"\"")
 	fl.StringVar(&c.Listen, "listen", app.DefaultListen, "`address` of the thin API, for api.gateway")
 	fl.StringVar(&c.MetricsListen, "metrics-listen", "127.0.0.1:0", "`address` of metrics, profiles and health, or \""+app.Nothing+"\"; port 0 takes a free one")
 	fl.DurationVar(&c.Drain, "drain", 60*time.Second, "longest time to finish requests when stopped")
@@ -67,12 +79,43 @@ func serve(ctx context.Context, f *factory.Factory, o *Options) error {
 	if o.Config.Bus, _, err = f.BusURL(o.Connection); err != nil {
 		return err
 	}
+	if f.Env("HANSOM_IDENTITY") == "" && o.Config.Keys == "" {
+		o.Config.Credential = enrol(f, o.Connection)
+	}
 	a, err := app.New(o.Config)
 	if err != nil { // what it can know without opening anything is what the flags say
 		return &factory.UsageError{Err: err, Hint: "hansom run"}
 	}
 	return up.Serve(ctx, f, a, func(w io.Writer) { ready(w, a) })
 }
+
+// credentialLife is longer than a process lives that somebody started by hand.
+const credentialLife = 365 * 24 * time.Hour
+
+// enrol asks kernel.login for credentials, as the administrator that the command line
+// is.
+func enrol(f *factory.Factory, c factory.Connection) func(context.Context, string) (*auth.Credential, error) {
+	return func(ctx context.Context, service string) (*auth.Credential, error) {
+		session, err := f.Open(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		defer session.Close()
+		ctx, cancel := context.WithTimeout(ctx, enrolTimeout)
+		defer cancel()
+		answer, err := loginpb.NewLoginClient(session).Enrol(ctx, &loginpb.EnrolRequest{Service: service, ValidFor: durationpb.New(credentialLife)})
+		if err != nil {
+			return nil, fmt.Errorf("get a credential for %s: %w", service, err)
+		}
+		credential := new(auth.Credential)
+		if err := json.Unmarshal(answer.GetCredential(), credential); err != nil {
+			return nil, fmt.Errorf("get a credential for %s: %w", service, err)
+		}
+		return credential, nil
+	}
+}
+
+const enrolTimeout = 10 * time.Second
 
 func ready(w io.Writer, a *app.App) {
 	at := a.Admin()

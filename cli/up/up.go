@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -34,10 +35,12 @@ func New(f *factory.Factory, run func(context.Context, *Options) error) *cobra.C
 		Use:   "up",
 		Short: "Run the whole platform in this process, with a demo city",
 		Long: `Run the whole platform in this process, with nothing installed: an embedded bus, the kernel, the thin API, the taxi
-services and simulated taxis. One line on standard output tells when all is ready, and where. Ctrl-C stops everything; a
-second Ctrl-C does not wait for it.
+services and simulated taxis. Standard output tells when all is ready, and where, with a request to try. Ctrl-C stops
+everything; a second Ctrl-C does not wait for it.
 
-The data folder is locked while it is used, and holds what other commands need to reach this platform (admin.json).`,
+The data folder is locked while it is used. It holds the environment's keys (keys.json), and in admin.json the first
+administrator's name, password and session, which other commands use. Both are made on first start, with mode 0600; nothing has
+a default password.`,
 		Args: factory.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !o.Demo {
@@ -60,8 +63,10 @@ The data folder is locked while it is used, and holds what other commands need t
 	fl.StringVar(&c.Data, "data", app.DefaultData, "data `folder`")
 	_ = cmd.MarkFlagDirname("data")
 	fl.StringVar(&c.Listen, "listen", app.DefaultListen, "`address` of the thin API")
+	fl.StringVar(&c.ConfigListen, "config-listen", app.DefaultConfigListen, "`address` of the config service's HTTP, or \""+app.Nothing+"\"")
 	fl.StringVar(&c.BusListen, "bus-listen", broker.DefaultListen, "`address` of the embedded bus")
 	fl.StringVar(&c.MetricsListen, "metrics-listen", app.DefaultMetrics, "`address` of metrics, profiles and health, or \""+app.Nothing+"\"")
+	fl.StringVar(&c.Environment, "env", "", "`name` of the environment (default $HANSOM_ENV, else "+app.DefaultEnvironment+")")
 	fl.StringVar(&c.Zone.Region, "region", "", "`region` that this runs in (default $HANSOM_REGION, else local)")
 	fl.StringVar(&c.Zone.Zone, "zone", "", "`zone` that this runs in (default $HANSOM_ZONE, else a)")
 	o.Logging.Bind(cmd)
@@ -99,11 +104,19 @@ func Serve(ctx context.Context, f *factory.Factory, a *app.App, tell func(io.Wri
 
 func ready(w io.Writer, at app.Admin, o *Options) {
 	parts := []string{"API " + at.API}
+	if at.Config != "" {
+		parts = append(parts, "config "+at.Config)
+	}
 	if at.Metrics != "" {
 		parts = append(parts, "metrics "+at.Metrics+"/metrics")
 	}
 	if o.Config.Taxis > 0 {
 		parts = append(parts, fmt.Sprintf("%d taxis in %s", o.Config.Taxis, o.Config.City))
 	}
-	_, _ = fmt.Fprintf(w, "hansom is ready: %s; data in %s; stop with Ctrl-C\n", strings.Join(parts, ", "), o.Config.Data)
+	_, _ = fmt.Fprintf(w, "hansom is ready: %s; data in %s, administrator in %s; stop with Ctrl-C\n",
+		strings.Join(parts, ", "), o.Config.Data, filepath.Join(o.Config.Data, "admin.json"))
+	if session := at.Demo["customer"].Session; session != "" && o.Config.City == app.DefaultCity {
+		_, _ = fmt.Fprintf(w, "\nas a customer in London:\n\n  curl -H 'Authorization: Bearer %s' '%s/v1/customer/neardrivers?city=LON&lat=51.5074&lng=-0.1278'\n\n",
+			session, at.API)
+	}
 }
