@@ -36,7 +36,7 @@ func BenchmarkCohort(b *testing.B) {
 	r := request(http.MethodGet, "/v1/customer/neardrivers?city=LON&lat=51.5&lng=-0.1", "", "X-Customer-Id", "42")
 	b.ReportAllocs()
 	for b.Loop() {
-		if cohortOf(salt, r) == noCohort {
+		if cohortOf(salt, r, nil) == noCohort {
 			b.Fatal("no cohort")
 		}
 	}

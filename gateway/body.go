@@ -39,7 +39,7 @@ func checkHead(r *http.Request) error {
 // body reads a request's body. One that says that it is too large is not read.
 // Requests whose bodies arrive slowly keep out others with a body, and nobody else.
 func (g *Gateway) body(v *visit) ([]byte, error) {
-	limit := int64(g.config.BodyLimit)
+	limit := int64(g.limits.Load().BodyLimit)
 	size := v.r.ContentLength
 	switch {
 	case size == 0:
@@ -49,7 +49,7 @@ func (g *Gateway) body(v *visit) ([]byte, error) {
 		return nil, refuse(http.StatusRequestEntityTooLarge, "gateway.body_too_large", "the body has %d bytes, the limit is %d", size, limit)
 	}
 	defer g.receiving.Add(-1)
-	if g.receiving.Add(1) > int64(g.config.Concurrency) {
+	if g.receiving.Add(1) > int64(g.limits.Load().Concurrency) {
 		return nil, g.shed("receiving")
 	}
 	var b bytes.Buffer

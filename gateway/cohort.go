@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"net/http"
 	"net/url"
+
+	"github.com/hansom-platform/hansom/platform/auth"
 )
 
 const (
@@ -13,22 +15,36 @@ const (
 	noCohort = -1
 )
 
-// identities say who a request is of, the most telling first. The cohort is made
-// of the first that is present, so that a user keeps it on every device.
+// identities are what a request without a session may say of whose it is, the most
+// telling first. The cohort is made of the first that is present, so that a user
+// keeps it on every device.
 var identities = []struct{ kind, header, parameter string }{
 	{"customer", "X-Customer-Id", "customer"},
 	{"driver", "X-Driver-Id", "driver"},
 	{"device", "X-Device-Id", "device"},
-	{"session", "X-Session-Id", "session_id"},
+	{"session", "X-Session-Id", ""},
 }
 
-// cohortOf returns the cohort of a request, or noCohort where it says nothing of
-// whose it is.
-func cohortOf(salt []byte, r *http.Request) int {
+// cohortOf returns the cohort of a request: that of its user, who is known by a session
+// or nil, else that of whom it says it is, or noCohort. Testers get the cohort that
+// they ask for.
+func cohortOf(salt []byte, r *http.Request, user *auth.User) int {
+	if user == nil {
+		return claimedCohort(salt, r)
+	}
+	if user.Has(RoleTester) {
+		if c := claimedCohort(salt, r); c != noCohort {
+			return c
+		}
+	}
+	return cohort(salt, user.Application, user.ID)
+}
+
+func claimedCohort(salt []byte, r *http.Request) int {
 	var query url.Values
 	for _, i := range identities {
 		id := r.Header.Get(i.header)
-		if id == "" && r.URL.RawQuery != "" {
+		if id == "" && i.parameter != "" && r.URL.RawQuery != "" {
 			if query == nil {
 				query = r.URL.Query()
 			}

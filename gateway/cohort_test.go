@@ -13,16 +13,16 @@ func TestCohortOfTheMostTellingIdentity(t *testing.T) {
 	for i, kind := range kinds {
 		r := request(http.MethodGet, "/v1/customer/see", "", header[:2*i+2]...)
 		id := header[2*i+1]
-		if got, want := cohortOf(salt, r), cohort(salt, kind, id); got != want {
+		if got, want := cohortOf(salt, r, nil), cohort(salt, kind, id); got != want {
 			t.Errorf("headers %v: cohort %d, want that of %s %s, %d", header[:2*i+2], got, kind, id, want)
 		}
 	}
 }
 
 func TestCohortOfQueryAndHeaderIsTheSame(t *testing.T) {
-	for _, i := range identities {
-		byHeader := cohortOf(salt, request(http.MethodGet, "/", "", i.header, "a b"))
-		byQuery := cohortOf(salt, request(http.MethodGet, "/?x=1&"+i.parameter+"=a%20b", ""))
+	for _, i := range identities[:3] {
+		byHeader := cohortOf(salt, request(http.MethodGet, "/", "", i.header, "a b"), nil)
+		byQuery := cohortOf(salt, request(http.MethodGet, "/?x=1&"+i.parameter+"=a%20b", ""), nil)
 		if byHeader != byQuery || byHeader == noCohort {
 			t.Errorf("%s: cohort %d by header, %d by query: want the same", i.kind, byHeader, byQuery)
 		}
@@ -31,7 +31,7 @@ func TestCohortOfQueryAndHeaderIsTheSame(t *testing.T) {
 
 func TestNobodyHasNoCohort(t *testing.T) {
 	for _, target := range []string{"/", "/?customer=", "/?city=LON"} {
-		if got := cohortOf(salt, request(http.MethodGet, target, "")); got != noCohort {
+		if got := cohortOf(salt, request(http.MethodGet, target, ""), nil); got != noCohort {
 			t.Errorf("%s: cohort %d, want none", target, got)
 		}
 	}

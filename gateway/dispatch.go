@@ -28,7 +28,7 @@ func (g *Gateway) dispatch(v *visit) error {
 // admit counts a request, whose body has arrived, among those being handled, unless
 // they are as many as may be. What it takes ends with leave.
 func (g *Gateway) admit() (leave func(), err error) {
-	if g.busy.Add(1) > int64(g.config.Concurrency) {
+	if g.busy.Add(1) > int64(g.limits.Load().Concurrency) {
 		g.busy.Add(-1)
 		return nil, g.shed("handling")
 	}
@@ -41,7 +41,7 @@ func (g *Gateway) admit() (leave func(), err error) {
 
 func (g *Gateway) shed(doing string) error {
 	g.load.Shed()
-	return fault.New(fault.Unavailable, reasonShed, "the gateway is %s %d requests, as many as it may; try again soon", doing, g.config.Concurrency)
+	return fault.New(fault.Unavailable, reasonShed, "the gateway is %s %d requests, as many as it may; try again soon", doing, g.limits.Load().Concurrency)
 }
 
 // forward sends a request to the service that its path names, and the answer back.
@@ -54,6 +54,10 @@ func (g *Gateway) forward(v *visit) error {
 	idempotent, ok := methods[v.r.Method]
 	if !ok {
 		return v.wrongMethod(allMethods)
+	}
+	if err := g.admitted(v); err != nil {
+		v.endpoint = g.label(to, err)
+		return err
 	}
 	body, err := g.body(v)
 	if err != nil {
@@ -70,7 +74,7 @@ func (g *Gateway) forward(v *visit) error {
 	}
 	defer cancel()
 	response, err := g.svc.HTTP(ctx, to.service, to.endpoint, &hansompb.HttpRequest{
-		Method: v.r.Method, Path: path, Query: v.r.URL.RawQuery, Host: v.r.Host, RemoteAddr: v.r.RemoteAddr,
+		Method: v.r.Method, Path: path, Query: withoutSession(v.r.URL.RawQuery), Host: v.r.Host, RemoteAddr: v.r.RemoteAddr,
 		Header: incoming(v.r.Header), Body: body, RequestId: v.id,
 	}, g.repeatable(idempotent)...)
 	v.endpoint = g.label(to, err)
@@ -80,6 +84,15 @@ func (g *Gateway) forward(v *visit) error {
 	return v.pass(response)
 }
 
+// admitted finds out whose request it is.
+func (g *Gateway) admitted(v *visit) error {
+	c, err := credentialOf(v.r)
+	if err != nil {
+		return err
+	}
+	return g.authenticate(v, c)
+}
+
 // repeatable says what the gateway knows of an endpoint, which is its method. Half
 // of the budget is for the first attempt, so that there is time for a second one
 // when an instance dies without a word.
@@ -87,7 +100,7 @@ func (g *Gateway) repeatable(idempotent bool) []platform.EndpointOption {
 	if !idempotent {
 		return nil
 	}
-	return []platform.EndpointOption{platform.Idempotent(), platform.SLA(0, g.config.Budget/4)}
+	return []platform.EndpointOption{platform.Idempotent(), platform.SLA(0, g.limits.Load().Timeout/4)}
 }
 
 // label returns what to count a request as: its path's template, once a service has
@@ -121,8 +134,19 @@ func (v *visit) pass(r *hansompb.HttpResponse) error {
 	}
 	outgoing(v.w.Header(), r.GetHeader())
 	v.protect()
+	v.keepPrivate()
+	v.challenge(status)
 	v.answer(status, r.GetBody())
 	return nil
+}
+
+// keepPrivate keeps caches from storing an answer under a URL that has a session in
+// it (RFC 6750 §2.3). With the header Authorization they know by themselves.
+func (v *visit) keepPrivate() {
+	h := v.w.Header()
+	if v.user != nil && v.r.Header.Get(headerAuthorization) == "" && h.Get("Cache-Control") != "no-store" {
+		h.Set("Cache-Control", "private")
+	}
 }
 
 // wrongMethod refuses a method; allow lists those that there are.
@@ -135,20 +159,23 @@ const headerOverlay = "X-Hansom-Overlay"
 
 var overlayLabel = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
-// carry returns the context of a visit's calls: its budget, and the cohort and
-// overlay that go down the call tree.
+// carry returns the context of a visit's calls: its budget, and the user's token,
+// cohort and overlay, which go down the call tree.
 func (g *Gateway) carry(v *visit) (context.Context, context.CancelFunc, error) {
 	ctx := v.r.Context()
-	if v.cohort = cohortOf(g.config.Salt, v.r); v.cohort != noCohort {
+	if v.token != "" {
+		ctx = platform.WithToken(ctx, v.token)
+	}
+	if v.cohort = cohortOf(g.config.Salt, v.r, v.user); v.cohort != noCohort {
 		ctx = platform.WithCohort(ctx, v.cohort)
 	}
-	if label := v.r.Header.Get(headerOverlay); label != "" && notLocal(v.r) == "" {
+	if label := v.r.Header.Get(headerOverlay); label != "" && v.user != nil && v.user.Has(RoleTester) {
 		if !overlayLabel.MatchString(label) {
 			return nil, nil, refuse(http.StatusBadRequest, "gateway.overlay", "the header %s is %q; want letters, digits and . _ -", headerOverlay, label)
 		}
 		v.overlay = label
 		ctx = platform.WithOverlay(ctx, label)
 	}
-	ctx, cancel := context.WithTimeout(ctx, g.config.Budget)
+	ctx, cancel := context.WithTimeout(ctx, g.limits.Load().Timeout)
 	return ctx, cancel, nil
 }

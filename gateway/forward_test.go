@@ -71,7 +71,7 @@ func TestWhatCannotBeForwarded(t *testing.T) {
 		{"OPTIONS", "*", 404, fault.NotFound, "gateway.no_path", "nothing is here"},
 		{"TRACE", "/v1/customer/see", 405, fault.BadRequest, "gateway.method", "TRACE"},
 		{"BREW", "/v1/customer/see", 405, fault.BadRequest, "gateway.method", "BREW"},
-		{"GET", "/v1/customer/closed", 403, fault.Forbidden, "platform.forbidden.role", "may not call"},
+		{"GET", "/v1/customer/closed", 401, fault.Unauthorized, "platform.unauthorized.anonymous", "denied"},
 		{"GET", "/v1/customer/panics", 500, fault.Internal, "platform.panic", "on our side"},
 		{"GET", "/v1/customer/see?q=" + strings.Repeat("x", maxTarget), 414, fault.BadRequest, "gateway.uri_too_long", "8192"},
 	} {
@@ -215,23 +215,29 @@ func TestBadStatusOfAServiceIsABadResponse(t *testing.T) {
 	}
 }
 
-func TestOverlayIsBelievedOnThisMachineOnly(t *testing.T) {
+func TestOverlayIsForTesters(t *testing.T) {
 	w := newWorld(t)
 	mine := w.customer(platform.Overlay("alice"))
 	w.run(mine)
 	g := w.city()
 	const target = "/v1/customer/see"
-	if got := see(t, g, request("GET", target, "", headerOverlay, "alice")); got.Overlay != "alice" || got.Instance != mine.ID() {
-		t.Errorf("from this machine: overlay %q served by %s, want alice by %s", got.Overlay, got.Instance, mine.ID())
+	for _, session := range []string{tester, admin} {
+		if got := see(t, g, request("GET", target, "", headerOverlay, "alice", headerAuthorization, session)); got.Overlay != "alice" || got.Instance != mine.ID() {
+			t.Errorf("%s: overlay %q served by %s, want alice by %s", session, got.Overlay, got.Instance, mine.ID())
+		}
 	}
-	if got := see(t, g, foreign(request("GET", target, "", headerOverlay, "alice"))); got.Overlay != "" || got.Instance == mine.ID() || got.Header.Get(headerOverlay) != "" {
-		t.Errorf("from elsewhere: overlay %q, served by %s, header %q: want the header dropped", got.Overlay, got.Instance, got.Header.Get(headerOverlay))
+	for _, header := range [][]string{{}, {headerAuthorization, customer}} {
+		got := see(t, g, request("GET", target, "", append(header, headerOverlay, "alice")...))
+		if got.Overlay != "" || got.Instance == mine.ID() || got.Header.Get(headerOverlay) != "" {
+			t.Errorf("%v: overlay %q, served by %s, header %q: want the header dropped", header, got.Overlay, got.Instance, got.Header.Get(headerOverlay))
+		}
 	}
-	wantProblem(t, do(g, request("GET", target, "", headerOverlay, "no label")), 400, fault.BadRequest, "gateway.overlay", "no label")
+	wantProblem(t, do(g, request("GET", target, "", headerOverlay, "no label", headerAuthorization, tester)), 400, fault.BadRequest, "gateway.overlay", "no label")
 }
 
 func TestHopsBeginAtTheGateway(t *testing.T) {
-	g := newWorld(t).city()
+	w := newWorld(t)
+	g := w.city()
 	ok := do(g, request(http.MethodGet, "/v1/customer/see/42?customer=7", ""))
 	refused := do(g, request(http.MethodPost, "/v1/no/such/path", ""))
 	for _, c := range []struct {
@@ -245,7 +251,7 @@ func TestHopsBeginAtTheGateway(t *testing.T) {
 	} {
 		var got hansompb.HopsResponse
 		id := c.response.header.Get(platform.HeaderRequestID)
-		err := g.operator.Call(context.Background(), platform.Builtin(Name, platform.EndpointHops), &hansompb.HopsRequest{TraceId: id}, &got)
+		err := g.outsider.Call(platform.WithToken(context.Background(), w.token("hs-root-ADMIN")), platform.Builtin(Name, platform.EndpointHops), &hansompb.HopsRequest{TraceId: id}, &got)
 		if err != nil || len(got.GetHops()) < 2 {
 			t.Fatalf("hops of %s: %v, %v; want the gateway's own and that of its call", id, got.GetHops(), err)
 		}

@@ -3,8 +3,12 @@
 //
 // A request for /v1/customer/neardrivers goes to the endpoint neardrivers of the
 // service api.v1.customer, and the answer of that service goes back. POST /rpc
-// calls any endpoint of any service, for operators on the same machine. The
-// gateway itself answers /, /status and /version.
+// calls any endpoint of any service, for users whose roles that service accepts. The
+// gateway itself answers /, /status, /version and /.well-known/jwks.json.
+//
+// A session in the request is exchanged for the user's token at kernel.login, once;
+// the token goes along, and the services decide by it. Limits follow the configuration
+// at hansom.gateway while the gateway runs.
 //
 // Every answer carries X-Request-Id, the id of the trace that the request
 // started, and every refusal is a problem (RFC 9457) with a code and a reason.
@@ -16,6 +20,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,8 +29,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hansom-platform/hansom/fault"
 	"github.com/hansom-platform/hansom/platform"
+	"github.com/hansom-platform/hansom/platform/auth"
 	"github.com/hansom-platform/hansom/platform/telemetry"
+	loginpb "github.com/hansom-platform/hansom/proto/kernel/login"
 )
 
 // Name is the gateway's name as a service.
@@ -43,9 +51,9 @@ const (
 type Config struct {
 	Listen      string        // address of the API (:8080)
 	Salt        []byte        // of cohorts, secret and the same for all gateways of an environment; at least 16 bytes, required
-	Budget      time.Duration // for a request, from when its body was read (5 s)
-	BodyLimit   int           // in bytes; 960 KiB at most (960 KiB)
-	Concurrency int           // requests handled at once, and as many whose bodies are arriving; what comes beyond is refused at once (1,000)
+	Budget      time.Duration // for a request, from when its body was read (5 s), unless hansom.gateway.timeout is configured
+	BodyLimit   int           // in bytes; 960 KiB at most (960 KiB), unless hansom.gateway.body_limit is
+	Concurrency int           // requests handled at once, and as many whose bodies are arriving; what comes beyond is refused at once (1,000), unless hansom.gateway.concurrency is
 	Settle      time.Duration // goes on accepting for so long after /status turned 503, for load balancers that look only now and then (0)
 	Drain       time.Duration // limit for finishing what is under way after that (the budget)
 	Read        time.Duration // limit for reading a request, header and body (15 s)
@@ -55,7 +63,9 @@ type Config struct {
 // Gateway is one thin API.
 type Gateway struct {
 	svc      *platform.Service
-	operator *platform.Client
+	outsider *platform.Client // without the gateway's identity
+	sessions *sessions
+	limits   atomic.Pointer[limits]
 	config   Config
 	log      *slog.Logger
 	server   *http.Server
@@ -87,7 +97,8 @@ func New(svc *platform.Service, c Config) (*Gateway, error) {
 	}
 	g := &Gateway{
 		svc:      svc,
-		operator: svc.As(platform.Operator),
+		outsider: svc.As(platform.Operator),
+		sessions: newSessions(loginpb.NewLoginClient(svc).Exchange, func(token string) (*auth.User, error) { return svc.Verifier().User(token) }),
 		config:   c,
 		log:      slog.New(telemetry.NewLogHandler(c.Logger.Handler())),
 		load:     telemetry.EndpointMetrics(telemetry.SideServer, Name, endpointAll),
@@ -96,7 +107,10 @@ func New(svc *platform.Service, c Config) (*Gateway, error) {
 	if c.Logger == svc.Logger() {
 		g.log = c.Logger
 	}
+	g.limits.Store(&limits{c.Budget, c.BodyLimit, c.Concurrency})
 	g.server = g.newServer()
+	g.followConfig()
+	svc.Check("keys", g.checkKeys)
 	return g, nil
 }
 
@@ -117,7 +131,7 @@ func (c Config) withDefaults(svc *platform.Service) (Config, error) {
 	c.Drain = orDefault(c.Drain, c.Budget)
 	c.Read = orDefault(c.Read, 15*time.Second)
 	c.Logger = orDefault(c.Logger, svc.Logger())
-	return c, nil
+	return c, limits{c.Budget, c.BodyLimit, c.Concurrency}.check()
 }
 
 func orDefault[T comparable](v, fallback T) T {
@@ -126,6 +140,24 @@ func orDefault[T comparable](v, fallback T) T {
 		return fallback
 	}
 	return v
+}
+
+// followConfig has the limits follow the service's configuration.
+func (g *Gateway) followConfig() {
+	values := g.svc.Config()
+	values.OnChange(configKey, func() { g.configure(values) })
+	g.svc.OnStart(func(context.Context) error {
+		g.configure(values)
+		return nil
+	})
+}
+
+// checkKeys says in health that no session can be verified.
+func (g *Gateway) checkKeys(context.Context) error {
+	if !g.svc.Verifier().HasKeys() {
+		return fault.New(fault.Unavailable, "gateway.no_keys", "no keys were heard from kernel.login: requests with a session are refused")
+	}
+	return nil
 }
 
 // Ready is closed when the gateway listens.

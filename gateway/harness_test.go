@@ -41,16 +41,17 @@ type world struct {
 	t      testing.TB
 	engine *membus.Engine
 	binder *bus.Bus
+	*authority
 
 	held    chan struct{} // a request has reached the endpoint held
 	release chan struct{} // and goes on
 
-	mu    sync.Mutex
-	bound map[string]bus.Binding
+	registry sync.Mutex
+	bound    map[string]bus.Binding
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, engine: membus.New(), bound: map[string]bus.Binding{}, held: make(chan struct{}, 100), release: make(chan struct{})}
+	w := &world{t: t, engine: membus.New(), authority: newAuthority(t), bound: map[string]bus.Binding{}, held: make(chan struct{}, 100), release: make(chan struct{})}
 	w.binder, _ = w.dial(t.Context())
 	t.Cleanup(func() { _ = w.binder.Close(context.Background()) })
 	return w
@@ -74,8 +75,8 @@ func (w *world) Deregister(ctx context.Context, instance string) error {
 }
 
 func (w *world) change(ctx context.Context, f func()) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.registry.Lock()
+	defer w.registry.Unlock()
 	f()
 	return w.binder.Apply(ctx, zone, slices.Collect(maps.Values(w.bound)))
 }
@@ -95,6 +96,7 @@ type runner interface {
 func (w *world) run(r runner) (stop func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
+	ctx = platform.WithIssuer(ctx, w.issuer(r))
 	go func() { done <- r.Run(ctx, w.dial) }()
 	stop = sync.OnceValue(func() error {
 		cancel()
@@ -116,6 +118,13 @@ func (w *world) run(r runner) (stop func() error) {
 	return stop
 }
 
+func (w *world) issuer(r runner) platform.TokenIssuer {
+	if s, ok := r.(*platform.Service); ok {
+		return issuer{w.authority, s.Name()}
+	}
+	return issuer{w.authority, Name}
+}
+
 // gateway returns one that is not run yet.
 func (w *world) gateway(change ...func(*Config)) *Gateway {
 	c := Config{Listen: "127.0.0.1:0", Salt: salt}
@@ -129,8 +138,9 @@ func (w *world) gateway(change ...func(*Config)) *Gateway {
 	return g
 }
 
-// city runs a gateway above the services customer and echo.
+// city runs a gateway above the services customer, echo and login.
 func (w *world) city(change ...func(*Config)) *Gateway {
+	w.run(w.login())
 	w.run(w.customer())
 	w.run(w.echo())
 	g := w.gateway(change...)
@@ -165,6 +175,7 @@ func (w *world) dying(service string) (died *atomic.Bool) {
 // seen is what a service behind the gateway sees of a request.
 type seen struct {
 	Method, Path, Query, Host, Remote, Body, RequestID, Trace, Overlay, Instance string
+	User                                                                         string
 	Cohort                                                                       int
 	Header                                                                       http.Header
 }
@@ -172,16 +183,22 @@ type seen struct {
 // customer returns api.v1.customer.
 func (w *world) customer(opts ...platform.Option) *platform.Service {
 	s := platform.New("api.v1.customer", append(w.options(), opts...)...)
-	endpoint := func(name string, h http.HandlerFunc) { s.HandleHTTP(name, h, platform.Roles(platform.RoleService)) }
+	endpoint := func(name string, h http.HandlerFunc) { s.HandleHTTP(name, h, platform.Roles(platform.RoleAnyone)) }
 	endpoint("see", func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set("Content-Type", typeJSON)
+		whose := ""
+		if u, ok := platform.UserOf(r.Context()); ok {
+			whose = u.ID
+		}
 		_ = json.NewEncoder(w).Encode(seen{
+			User:   whose,
 			Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Host: r.Host, Remote: r.RemoteAddr, Body: string(body),
 			RequestID: r.Header.Get(platform.HeaderRequestID), Trace: platform.TraceID(r.Context()),
 			Cohort: platform.CohortOf(r.Context()), Overlay: platform.OverlayOf(r.Context()), Header: r.Header, Instance: s.ID(),
 		})
 	})
+	s.HandleHTTP("mine", endpointMine, platform.Roles("CUSTOMER"))
 	endpoint("status", func(w http.ResponseWriter, r *http.Request) {
 		status, _ := strconv.Atoi(r.URL.Query().Get("is"))
 		w.WriteHeader(status)
@@ -211,18 +228,25 @@ func (w *world) customer(opts ...platform.Option) *platform.Service {
 	return s
 }
 
+var endpointMine = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	u, _ := platform.UserOf(r.Context())
+	w.Header().Set("Content-Type", "text/plain")
+	_, _ = io.WriteString(w, u.ID)
+})
+
 // echo returns core.echo, whose endpoint says answers with the string that it is
 // given, and may only be called by an operator.
 func (w *world) echo() *platform.Service {
 	s := platform.New("core.echo", w.options()...)
 	text := func() proto.Message { return new(wrapperspb.StringValue) }
-	endpoint := func(name string, h func(string) (string, error)) {
-		s.Handle(&rpc.Endpoint{Service: "core.echo", Name: name, NewRequest: text, NewResponse: text},
+	endpoint := func(name string, h func(string) (string, error), roles ...string) {
+		s.Handle(&rpc.Endpoint{Service: "core.echo", Name: name, Roles: roles, NewRequest: text, NewResponse: text},
 			func(_ context.Context, m proto.Message) (proto.Message, error) {
 				answer, err := h(m.(*wrapperspb.StringValue).GetValue())
 				return wrapperspb.String(answer), err
 			})
 	}
+	endpoint("serve", func(s string) (string, error) { return s, nil }, platform.RoleService)
 	endpoint("say", func(s string) (string, error) { return s, nil })
 	endpoint("fail", func(s string) (string, error) {
 		return "", fault.New(fault.Conflict, "core.echo.fail", "it is so: %s", s).WithDetail("a secret of the house")

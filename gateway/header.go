@@ -20,6 +20,9 @@ var (
 	// The platform's own, on the way in and out.
 	internal         = []string{"Traceparent", "Tracestate", "Baggage", "X-Request-Id"}
 	internalPrefixes = []string{"H2-", "X-Hansom-"}
+	// Secrets that are for the gateway alone. A service knows whose a request is by the
+	// token that the gateway sends along.
+	secret = map[string]bool{headerAuthorization: true, "X-Session-Id": true}
 )
 
 // dropped returns the headers of one connection's side that stay there.
@@ -61,7 +64,7 @@ func incoming(h http.Header) []*hansompb.HttpField {
 	drop := droppedOf(h["Connection"])
 	fields := make([]*hansompb.HttpField, 0, len(h))
 	for name, values := range h {
-		if drop[name] || isInternal(name) {
+		if drop[name] || secret[name] || isInternal(name) {
 			continue
 		}
 		for _, v := range values {

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -22,6 +24,8 @@ func (g *Gateway) page(path string) func(*visit) error {
 		return g.status
 	case "/version":
 		return g.version
+	case "/.well-known/jwks.json":
+		return g.jwks
 	}
 	return nil
 }
@@ -36,10 +40,13 @@ func (g *Gateway) show(v *visit, page func(*visit) error) error {
 
 const homeText = `This is the thin API of a Hansom platform.
 
-/v1/<who>/<endpoint>   goes to the endpoint of the service api.v1.<who>
-POST /rpc              calls any service, from this machine: {"service": "", "endpoint": "", "request": {}}
-/status                200 while this gateway can serve, 503 otherwise
-/version               the version that runs here
+/v1/<who>/<endpoint>     goes to the endpoint of the service api.v1.<who>
+POST /rpc                calls any service: {"service": "", "endpoint": "", "request": {}}
+/status                  200 while this gateway can serve, 503 otherwise
+/version                 the version that runs here
+/.well-known/jwks.json   the public keys that tokens are verified with
+
+Send a session as "Authorization: Bearer <session id>". POST /v1/<who>/login opens one.
 
 Every answer carries X-Request-Id; "hansom why <id>" shows the way that the request took.
 `
@@ -77,6 +84,32 @@ func (g *Gateway) version(v *visit) error {
 		Service string `json:"service"`
 		Version string `json:"version"`
 	}{Name, g.svc.Version()})
+}
+
+// keysFresh is how long others may keep the keys. A new key signs nothing that is
+// older than itself, so who meets an unknown one asks again.
+const keysFresh = "public, max-age=300"
+
+// jwks shows the public keys of tokens (RFC 7517), for those who verify them without a
+// bus.
+func (g *Gateway) jwks(v *visit) error {
+	verifier := g.svc.Verifier()
+	if !verifier.HasKeys() {
+		return fault.New(fault.Unavailable, "gateway.no_keys", "this gateway has not heard the keys from kernel.login yet")
+	}
+	keys := verifier.JWKS()
+	sum := sha256.Sum256(keys)
+	h := v.w.Header()
+	h.Set("Content-Type", "application/jwk-set+json")
+	h.Set("Cache-Control", keysFresh)
+	tag := `"` + hex.EncodeToString(sum[:16]) + `"`
+	h.Set("ETag", tag)
+	if v.r.Header.Get("If-None-Match") == tag {
+		v.answer(http.StatusNotModified, nil)
+		return nil
+	}
+	v.answer(http.StatusOK, keys)
+	return nil
 }
 
 func (v *visit) json(document any) error {

@@ -21,15 +21,26 @@ const (
 	headerServedBy = "X-Hansom-Served-By"
 )
 
-// rpc calls any endpoint, as the operator: there is no login to tell who asks, so
-// only this machine may.
+// crossOrigin refuses what a browser sends for a page of another site.
+var crossOrigin = http.NewCrossOriginProtection()
+
+// rpc calls any endpoint for the user whose session comes with the request; the called
+// service judges whether that user may. The gateway's own identity is left out, so that
+// what is for services stays closed.
+//
+// The session must be in the header: no page of another site can make a browser
+// send that, and a name that is made to resolve to this machine (DNS rebinding) gives
+// a page no session to send.
 func (g *Gateway) rpc(v *visit) error {
 	v.endpoint = endpointRPC
 	if v.r.Method != http.MethodPost {
 		return v.wrongMethod(http.MethodPost)
 	}
-	if why := notLocal(v.r); why != "" {
-		return fault.New(fault.Forbidden, "gateway.rpc.not_local", "/rpc is only for requests made on the gateway's own machine, as there is no login yet: %s", why)
+	if crossOrigin.Check(v.r) != nil {
+		return fault.New(fault.Forbidden, "gateway.rpc.cross_origin", "a browser sent this for a page of another site")
+	}
+	if err := g.signedIn(v); err != nil {
+		return err
 	}
 	contentType, _, _ := mime.ParseMediaType(v.r.Header.Get("Content-Type"))
 	read := rpcReaders[contentType]
@@ -47,6 +58,18 @@ func (g *Gateway) rpc(v *visit) error {
 	return g.call(v, target, request)
 }
 
+// signedIn wants a session in the header.
+func (g *Gateway) signedIn(v *visit) error {
+	c, err := credentialOf(v.r)
+	if err != nil {
+		return err
+	}
+	if c.value == "" || c.inQuery {
+		return fault.New(fault.Unauthorized, "gateway.rpc.no_session", "/rpc needs a session in the header %s: Bearer <session id>", headerAuthorization)
+	}
+	return g.authenticate(v, c)
+}
+
 func (g *Gateway) call(v *visit, target platform.Target, request []byte) error {
 	leave, err := g.admit()
 	if err != nil {
@@ -59,7 +82,7 @@ func (g *Gateway) call(v *visit, target platform.Target, request []byte) error {
 	}
 	defer cancel()
 	var by platform.ServedBy
-	answer, err := g.operator.CallRaw(platform.CaptureServedBy(ctx, &by), target, request)
+	answer, err := g.outsider.CallRaw(platform.CaptureServedBy(ctx, &by), target, request)
 	h := v.w.Header()
 	if by.Instance != "" {
 		h.Set(headerServedBy, by.Instance+" "+by.Version+" "+by.Zone)

@@ -16,8 +16,16 @@ import (
 func newRecorder() *httptest.ResponseRecorder { return httptest.NewRecorder() }
 
 func rpcJSON(body string, header ...string) *http.Request {
-	return request(http.MethodPost, "/rpc", body, append([]string{"Content-Type", typeJSON}, header...)...)
+	return request(http.MethodPost, "/rpc", body, append([]string{"Content-Type", typeJSON, headerAuthorization, admin}, header...)...)
 }
+
+// Sessions, as they are sent.
+const (
+	admin    = "Bearer hs-root-ADMIN"
+	customer = "Bearer hs-ada-CUSTOMER"
+	driver   = "Bearer hs-bo-DRIVER"
+	tester   = "Bearer hs-tess-TESTER"
+)
 
 const sayHello = `{"service": "core.echo", "endpoint": "say", "request": "hello"}`
 
@@ -36,7 +44,7 @@ func TestRPCInProtobuf(t *testing.T) {
 	g := newWorld(t).city()
 	message, _ := proto.Marshal(wrapperspb.String("hello"))
 	body, _ := proto.Marshal(&hansompb.RpcRequest{Service: "core.echo", Endpoint: "say", Request: message})
-	response := do(g, request(http.MethodPost, "/rpc", string(body), "Content-Type", typeProtobuf))
+	response := do(g, request(http.MethodPost, "/rpc", string(body), "Content-Type", typeProtobuf, headerAuthorization, admin))
 	if got := response.body; response.status != http.StatusOK || got != string(message) || response.header.Get("Content-Type") != typeProtobuf {
 		t.Errorf("status %d, %s %q: want 200, %s %q", response.status, response.header.Get("Content-Type"), got, typeProtobuf, message)
 	}
@@ -60,12 +68,14 @@ func TestRPCRefusals(t *testing.T) {
 		code         fault.Code
 		reason, part string
 	}{
-		{"from elsewhere", foreign(rpcJSON(sayHello)), 403, fault.Forbidden, "gateway.rpc.not_local", "loopback"},
-		{"foreign host", func() *http.Request { r := rpcJSON(sayHello); r.Host = "evil.example"; return r }(), 403, fault.Forbidden, "gateway.rpc.not_local", "Host"},
-		{"proxied", rpcJSON(sayHello, "X-Forwarded-For", "203.0.113.9"), 403, fault.Forbidden, "gateway.rpc.not_local", "proxy"},
-		{"page of another site", rpcJSON(sayHello, "Sec-Fetch-Site", "cross-site"), 403, fault.Forbidden, "gateway.rpc.not_local", "another site"},
-		{"form", request("POST", "/rpc", sayHello, "Content-Type", "text/plain"), 415, fault.BadRequest, "gateway.rpc.content_type", "text/plain"},
-		{"no type", request("POST", "/rpc", sayHello), 415, fault.BadRequest, "gateway.rpc.content_type", typeJSON},
+		{"no session", request("POST", "/rpc", sayHello, "Content-Type", typeJSON), 401, fault.Unauthorized, "gateway.rpc.no_session", "Bearer"},
+		{"session in the query", request("POST", "/rpc?session_id=hs-root-ADMIN", sayHello, "Content-Type", typeJSON), 401, fault.Unauthorized, "gateway.rpc.no_session", "Bearer"},
+		{"bad session", request("POST", "/rpc", sayHello, "Content-Type", typeJSON, headerAuthorization, "Bearer guess"), 401, fault.Unauthorized, reasonEnded, "log in again"},
+		{"no operator", request("POST", "/rpc", sayHello, "Content-Type", typeJSON, headerAuthorization, customer), 403, fault.Forbidden, "platform.forbidden.role", "denied"},
+		{"only for services", request("POST", "/rpc", `{"service":"core.echo","endpoint":"serve","request":""}`, "Content-Type", typeJSON, headerAuthorization, customer), 403, fault.Forbidden, "platform.forbidden.role", "denied"},
+		{"page of another site", rpcJSON(sayHello, "Sec-Fetch-Site", "cross-site"), 403, fault.Forbidden, "gateway.rpc.cross_origin", "another site"},
+		{"form", request("POST", "/rpc", sayHello, "Content-Type", "text/plain", headerAuthorization, admin), 415, fault.BadRequest, "gateway.rpc.content_type", "text/plain"},
+		{"no type", request("POST", "/rpc", sayHello, headerAuthorization, admin), 415, fault.BadRequest, "gateway.rpc.content_type", typeJSON},
 		{"GET", request("GET", "/rpc", ""), 405, fault.BadRequest, "gateway.method", "POST"},
 		{"empty", rpcJSON(""), 400, fault.BadRequest, "gateway.rpc.body", "empty"},
 		{"cut", rpcJSON(`{"service":`), 400, fault.BadRequest, "gateway.rpc.body", "ends too early"},
@@ -80,14 +90,26 @@ func TestRPCRefusals(t *testing.T) {
 		{"unknown service", rpcJSON(`{"service":"core.nosuch","endpoint":"say"}`), 404, fault.NoRoute, "bus.no_route.unknown_service", "core.nosuch"},
 		{"unknown endpoint", rpcJSON(`{"service":"core.echo","endpoint":"nosuch"}`), 404, fault.NotFound, "platform.no_endpoint", "say"},
 		{"fault of the peer", rpcJSON(`{"service":"core.echo","endpoint":"fail","request":"x"}`), 409, fault.Conflict, "core.echo.fail", "it is so: x"},
-		{"no protobuf", request("POST", "/rpc", "\xff\xff", "Content-Type", typeProtobuf), 400, fault.BadRequest, "gateway.rpc.body", "RpcRequest"},
+		{"no protobuf", request("POST", "/rpc", "\xff\xff", "Content-Type", typeProtobuf, headerAuthorization, admin), 400, fault.BadRequest, "gateway.rpc.body", "RpcRequest"},
 		{"too large", rpcJSON(strings.Repeat(" ", maxBody+1)), 413, fault.BadRequest, "gateway.body_too_large", "983041"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := wantProblem(t, do(g, c.r), c.status, c.code, c.reason, c.part)
-			if strings.Contains(p.Detail, "secret") {
+			if strings.Contains(p.Detail, "secret") || strings.Contains(p.Detail, "ADMIN") || strings.Contains(p.Detail, "SERVICE") {
 				t.Errorf("detail %q shows the operator's detail of the peer", p.Detail)
 			}
 		})
+	}
+}
+
+func TestRPCFromAnywhere(t *testing.T) {
+	g := newWorld(t).city()
+	for name, r := range map[string]*http.Request{
+		"elsewhere": foreign(rpcJSON(sayHello)),
+		"proxied":   foreign(rpcJSON(sayHello, "X-Forwarded-For", "203.0.113.9")),
+	} {
+		if response := do(g, r); response.status != http.StatusOK {
+			t.Errorf("%s: status %d %s, want 200 for an administrator's session", name, response.status, response.body)
+		}
 	}
 }

@@ -30,7 +30,7 @@ func (g *Gateway) newServer() *http.Server {
 		Protocols:         &protocols,
 		ReadHeaderTimeout: min(headerTimeout, g.config.Read),
 		ReadTimeout:       g.config.Read,
-		WriteTimeout:      g.config.Read + g.config.Budget + writeTime,
+		WriteTimeout:      g.config.Read + maxTimeout + writeTime,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    2 * maxHeader, // what is between gets a problem that says so
 		ErrorLog:          serverLog(g.log),

@@ -170,11 +170,11 @@ func TestRunSaysWhyItCannotStart(t *testing.T) {
 	}
 	defer func() { _ = taken.Close() }()
 	g := w.gateway(func(c *Config) { c.Listen = taken.Addr().String() })
-	if err := g.Run(t.Context(), w.dial); err == nil || !strings.Contains(err.Error(), "another program has this address") {
+	if err := g.Run(platform.WithIssuer(t.Context(), w.issuer(g)), w.dial); err == nil || !strings.Contains(err.Error(), "another program has this address") {
 		t.Errorf("Run on an address in use: %v, want an error that says so", err)
 	}
 	away := errors.New("no bus here")
-	err = w.gateway().Run(t.Context(), func(context.Context) (*bus.Bus, error) { return nil, away })
+	err = w.gateway().Run(platform.WithIssuer(t.Context(), issuer{w.authority, Name}), func(context.Context) (*bus.Bus, error) { return nil, away })
 	if !errors.Is(err, away) {
 		t.Errorf("Run without a bus: %v, want %v", err, away)
 	}
@@ -182,7 +182,7 @@ func TestRunSaysWhyItCannotStart(t *testing.T) {
 
 func TestRunEndsBeforeItIsReady(t *testing.T) {
 	w := newWorld(t)
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(platform.WithIssuer(t.Context(), issuer{w.authority, Name}))
 	g := w.gateway()
 	err := g.Run(ctx, func(ctx context.Context) (*bus.Bus, error) {
 		cancel()

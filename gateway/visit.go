@@ -9,6 +9,7 @@ import (
 
 	"github.com/hansom-platform/hansom/fault"
 	"github.com/hansom-platform/hansom/platform"
+	"github.com/hansom-platform/hansom/platform/auth"
 	"github.com/hansom-platform/hansom/platform/telemetry"
 )
 
@@ -28,10 +29,14 @@ type visit struct {
 	start time.Time
 	id    string // of the request, which is its trace's
 
-	endpoint string // bounded in number, whatever clients ask for
-	cohort   int
-	overlay  string
-	quiet    bool // leaves no hop and no line in the log
+	endpoint  string     // bounded in number, whatever clients ask for
+	presented bool       // it came with a session or token
+	user      *auth.User // that this is of; nil without
+	token     string
+
+	cohort  int
+	overlay string
+	quiet   bool // leaves no hop and no line in the log
 
 	answered bool
 	status   int
@@ -105,6 +110,7 @@ func (v *visit) fail(err error) {
 	}
 	p := problemOf(err, v.id)
 	v.answered, v.status = true, p.Status
+	v.challenge(p.Status)
 	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
 		v.w.Header().Set("Retry-After", "1")
 	}

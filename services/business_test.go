@@ -17,6 +17,7 @@ import (
 	"github.com/hansom-platform/hansom/fault"
 	"github.com/hansom-platform/hansom/platform"
 	"github.com/hansom-platform/hansom/platform/platformtest"
+	configpb "github.com/hansom-platform/hansom/proto/kernel/config"
 	"github.com/hansom-platform/hansom/services/api/v1/customer"
 	"github.com/hansom-platform/hansom/services/api/v1/driver"
 	"github.com/hansom-platform/hansom/services/core/city"
@@ -31,7 +32,20 @@ import (
 // business is every service, started, by name.
 type business map[string]*platform.Service
 
+// grants are those of the demo: which service may call which endpoint of another.
+var grants = [][3]string{
+	{"api.v1.driver", "core.state", "report"},
+	{"core.state", "core.state", "dump"},
+	{"orchestration.neardrivers", "core.profile", "read"},
+	{"api.v1.driver", "core.profile", "write"},
+	{"core.profile", "core.profile", "dump"},
+}
+
 func start(env *platformtest.Env) business {
+	for _, g := range grants {
+		env.Grant(g[0], g[1], g[2])
+	}
+	configure(env)
 	log := platform.Logger(env.Logger())
 	all := business{}
 	for _, s := range []*platform.Service{
@@ -42,6 +56,30 @@ func start(env *platformtest.Env) business {
 		all[s.Name()] = s
 	}
 	return all
+}
+
+// configure stands in for kernel.config, which has the cities of a new environment.
+func configure(env *platformtest.Env) {
+	platformtest.Fake(env, configpb.ConfigList, func(context.Context, *configpb.ListRequest) (*configpb.ListResponse, error) {
+		response := &configpb.ListResponse{Revision: 1}
+		for id, text := range city.Seed() {
+			response.Documents = append(response.Documents, &configpb.Document{Id: id, Json: text, Revision: 1})
+		}
+		return response, nil
+	})
+}
+
+// Contexts of requests by users.
+func asCustomer(t *testing.T, env *platformtest.Env) context.Context {
+	return env.As(t.Context(), "c1", "CUSTOMER")
+}
+
+func asDriver(t *testing.T, env *platformtest.Env, id string) context.Context {
+	return env.As(t.Context(), id, "DRIVER")
+}
+
+func asFleet(t *testing.T, env *platformtest.Env) context.Context {
+	return env.As(t.Context(), "fleet", "FLEET")
 }
 
 // answer is what a customer's app reads.
@@ -59,7 +97,7 @@ const charingCross = "/v1/customer/neardrivers?city=LON&lat=51.5074&lng=-0.1278"
 
 func ask(t *testing.T, env *platformtest.Env) answer {
 	t.Helper()
-	w := env.HTTP("api.v1.customer").Get(t.Context(), charingCross)
+	w := env.HTTP("api.v1.customer").Get(asCustomer(t, env), charingCross)
 	var a answer
 	if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil || w.Code != http.StatusOK {
 		t.Fatalf("%s: want 200 and JSON, got %d %s", charingCross, w.Code, w.Body)
@@ -83,9 +121,8 @@ func wantProblem(t *testing.T, w *httptest.ResponseRecorder, status int, reason 
 	}
 }
 
-func put(t *testing.T, env *platformtest.Env, path, body string) *httptest.ResponseRecorder {
-	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPut, path, strings.NewReader(body))
+func put(ctx context.Context, env *platformtest.Env, path, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequestWithContext(ctx, http.MethodPut, path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
 	env.HTTP("api.v1.driver").ServeHTTP(w, r)
@@ -98,13 +135,13 @@ func TestADriverIsFoundByName(t *testing.T) {
 		if got := ask(t, env); got.City != "LON" || got.Drivers == nil || len(got.Drivers) != 0 {
 			t.Errorf("before anybody reports: want LON and an empty list, got %+v", got)
 		}
-		phone := env.HTTP("api.v1.driver")
-		want204(t, put(t, env, "/v1/driver/profile", `{"driver_id": "d1", "name": "Ada", "vehicle": "Black cab", "plate": "LX26 ABC"}`))
-		want204(t, phone.Post(t.Context(), "/v1/driver/point",
+		phone, fleet := env.HTTP("api.v1.driver"), asFleet(t, env)
+		want204(t, put(asDriver(t, env, "d1"), env, "/v1/driver/profile", `{"driver_id": "d1", "name": "Ada", "vehicle": "Black cab", "plate": "LX26 ABC"}`))
+		want204(t, phone.Post(fleet, "/v1/driver/point",
 			`{"driver_id": "d1", "city": "LON", "lat": 51.5164, "lng": -0.1278, "available": true, "heading": 90}`))
-		want204(t, phone.Post(t.Context(), "/v1/driver/point",
+		want204(t, phone.Post(fleet, "/v1/driver/point",
 			`{"driver_id": "d2", "city": "LON", "lat": 51.5083, "lng": -0.1278, "available": true}`))
-		want204(t, phone.Post(t.Context(), "/v1/driver/point",
+		want204(t, phone.Post(fleet, "/v1/driver/point",
 			`{"driver_id": "d3", "city": "LON", "lat": 51.5074, "lng": -0.1278, "available": false}`))
 
 		got := ask(t, env).Drivers
@@ -123,14 +160,14 @@ func TestADriverIsFoundByName(t *testing.T) {
 func TestWithoutProfilesCustomersAreServed(t *testing.T) {
 	platformtest.Run(t, func(t *testing.T, env *platformtest.Env) {
 		all := start(env)
-		want204(t, env.HTTP("api.v1.driver").Post(t.Context(), "/v1/driver/point",
+		want204(t, env.HTTP("api.v1.driver").Post(asFleet(t, env), "/v1/driver/point",
 			`{"driver_id": "d1", "city": "LON", "lat": 51.5083, "lng": -0.1278, "available": true}`))
 		env.Stop(all["core.profile"])
 		if got := ask(t, env).Drivers; len(got) != 1 || got[0].Name != "Driver" {
 			t.Errorf("want one driver without a name, got %+v", got)
 		}
 		env.Stop(all["core.eta"])
-		w := env.HTTP("api.v1.customer").Get(t.Context(), charingCross)
+		w := env.HTTP("api.v1.customer").Get(asCustomer(t, env), charingCross)
 		if w.Code != http.StatusServiceUnavailable {
 			t.Errorf("without core.eta: want 503, got %d %s", w.Code, w.Body)
 		}
@@ -141,17 +178,18 @@ func TestMistakesAreSaidByWhoFindsThem(t *testing.T) {
 	platformtest.Run(t, func(t *testing.T, env *platformtest.Env) {
 		start(env)
 		app, phone := env.HTTP("api.v1.customer"), env.HTTP("api.v1.driver")
-		wantProblem(t, app.Get(t.Context(), "/v1/customer/neardrivers?city=XXX&lat=51.5&lng=-0.1"), 404, "core.city.read.unknown_city")
-		wantProblem(t, app.Get(t.Context(), "/v1/customer/neardrivers?city=LON&lat=48.85&lng=2.35"), 400, "api.v1.outside_area")
-		wantProblem(t, app.Get(t.Context(), "/v1/customer/neardrivers?city=LON&lat=x&lng=2.35"), 400, "api.v1.bad_parameter")
-		wantProblem(t, app.Post(t.Context(), "/v1/customer/neardrivers", "{}"), 405, "api.v1.method_not_allowed")
-		wantProblem(t, phone.Post(t.Context(), "/v1/driver/point", `{"driver_id": "d`), 400, "api.v1.broken_json")
-		wantProblem(t, phone.Post(t.Context(), "/v1/driver/point",
+		customer, fleet := asCustomer(t, env), asFleet(t, env)
+		wantProblem(t, app.Get(customer, "/v1/customer/neardrivers?city=XXX&lat=51.5&lng=-0.1"), 404, "core.city.read.unknown_city")
+		wantProblem(t, app.Get(customer, "/v1/customer/neardrivers?city=LON&lat=48.85&lng=2.35"), 400, "api.v1.outside_area")
+		wantProblem(t, app.Get(customer, "/v1/customer/neardrivers?city=LON&lat=x&lng=2.35"), 400, "api.v1.bad_parameter")
+		wantProblem(t, app.Post(customer, "/v1/customer/neardrivers", "{}"), 405, "api.v1.method_not_allowed")
+		wantProblem(t, phone.Post(fleet, "/v1/driver/point", `{"driver_id": "d`), 400, "api.v1.broken_json")
+		wantProblem(t, phone.Post(fleet, "/v1/driver/point",
 			`{"driver_id": "d 1", "city": "LON", "lat": 51.5, "lng": -0.1, "available": true}`), 400, "core.state.report.bad_driver")
-		wantProblem(t, phone.Post(t.Context(), "/v1/driver/point",
+		wantProblem(t, phone.Post(fleet, "/v1/driver/point",
 			`{"driver_id": "d1", "city": "LON", "lat": 51.5, "lng": -0.1, "available": true, "at": "2001-01-01T00:00:00Z"}`),
 			400, "core.state.report.from_future") // the bubble's time begins in 2000
-		wantProblem(t, put(t, env, "/v1/driver/profile", `{"driver_id": "d1", "name": " ", "vehicle": "v", "plate": "p"}`),
+		wantProblem(t, put(fleet, env, "/v1/driver/profile", `{"driver_id": "d1", "name": " ", "vehicle": "v", "plate": "p"}`),
 			400, "core.profile.write.bad_name")
 	})
 }
@@ -159,9 +197,11 @@ func TestMistakesAreSaidByWhoFindsThem(t *testing.T) {
 func TestSimulatedTaxisAreFound(t *testing.T) {
 	platformtest.Run(t, func(t *testing.T, env *platformtest.Env) {
 		start(env)
+		login := serveLogin(env)
 		taxis, err := sim.New(sim.Config{
 			API: "http://api.test", Drivers: 50, Seed: 1, Logger: slog.New(slog.DiscardHandler),
-			Client: &http.Client{Transport: env.HTTP("api.v1.driver")},
+			Identifier: "fleet", Password: "secret",
+			Client: &http.Client{Transport: &edge{env, env.HTTP("api.v1.driver")}},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -187,6 +227,9 @@ func TestSimulatedTaxisAreFound(t *testing.T) {
 			t.Errorf("Run: want nil at the end, got %v", err)
 		}
 		synctest.Wait()
+		if login.opened != 1 || login.open["driver/fleet"] != "" {
+			t.Errorf("%d logins, %v still open: want one, and that it was logged out", login.opened, login.open)
+		}
 		if left := ask(t, env).Drivers; len(left) != 0 {
 			t.Errorf("after they signed off: want no taxis, got %+v", left)
 		}

@@ -13,10 +13,12 @@ import (
 	"github.com/hansom-platform/hansom/fault"
 )
 
-// phone speaks the drivers' part of the public API.
+// phone speaks the drivers' part of the public API, with a session where it has
+// an account.
 type phone struct {
-	base *url.URL
-	http *http.Client
+	base    *url.URL
+	http    *http.Client
+	account *account
 }
 
 // city is what the simulation needs of GET /v1/driver/city.
@@ -67,6 +69,7 @@ func (p phone) report(ctx context.Context, at point) error {
 // refusal is an answer that is no success.
 type refusal struct {
 	request string
+	path    string
 	status  int
 	problem fault.Problem // empty where the body was none
 }
@@ -76,10 +79,13 @@ func (r *refusal) Error() string {
 }
 
 // away reports whether err may pass by itself: the API cannot be reached, is
-// overloaded, or has no instance to ask.
+// overloaded, or has no instance to ask; or a session has just ended.
 func away(err error) bool {
 	var r *refusal
 	if !errors.As(err, &r) {
+		return true
+	}
+	if r.path != pathLogin && r.status == http.StatusUnauthorized {
 		return true
 	}
 	return r.status >= http.StatusInternalServerError || r.status == http.StatusTooManyRequests ||
@@ -90,11 +96,40 @@ func away(err error) bool {
 const maxAnswer = 64 << 10
 
 // send makes one request with a JSON body, unless that is nil, and reads the JSON
-// answer, unless that is nil.
+// answer, unless that is nil. It logs in before where there is no session, and
+// once more when the session has ended.
 func (p phone) send(ctx context.Context, method, path string, body, answer any) error {
+	if p.account == nil {
+		return p.sendAs(ctx, "", method, path, body, answer)
+	}
+	for again := true; ; again = false {
+		session, err := p.account.session(ctx, p)
+		if err != nil {
+			return err
+		}
+		err = p.sendAs(ctx, session, method, path, body, answer)
+		if !unauthorized(err) {
+			return err
+		}
+		p.account.ended(session)
+		if !again {
+			return err
+		}
+	}
+}
+
+func unauthorized(err error) bool {
+	var r *refusal
+	return errors.As(err, &r) && r.status == http.StatusUnauthorized
+}
+
+func (p phone) sendAs(ctx context.Context, session, method, path string, body, answer any) error {
 	request, err := p.request(ctx, method, path, body)
 	if err != nil {
 		return err
+	}
+	if session != "" {
+		request.Header.Set("Authorization", "Bearer "+session)
 	}
 	response, err := p.http.Do(request)
 	if err != nil {
@@ -106,7 +141,7 @@ func (p phone) send(ctx context.Context, method, path string, body, answer any) 
 	case err != nil:
 		return fmt.Errorf("%s %s: reading the answer: %w", method, request.URL, err)
 	case response.StatusCode >= http.StatusMultipleChoices:
-		r := &refusal{request: method + " " + request.URL.String(), status: response.StatusCode}
+		r := &refusal{request: method + " " + request.URL.String(), path: path, status: response.StatusCode}
 		_ = json.Unmarshal(text, &r.problem) // a proxy in between may answer otherwise
 		return r
 	case answer == nil:

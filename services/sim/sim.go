@@ -1,5 +1,5 @@
 // Package sim drives simulated taxis through a city by the public HTTP API, as real
-// driver apps would: each signs on with a profile, reports its position every few
+// driver apps would: the fleet logs in with one account, each taxi signs on with a profile, reports its position every few
 // seconds, backs off when the API is away, signs on again after, and signs off at
 // the end. App and cli import it; it knows nothing of the platform behind the API.
 //
@@ -9,6 +9,7 @@ package sim
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -19,9 +20,16 @@ import (
 	"time"
 )
 
-// Config says what to simulate. Only API is required.
+// Config says what to simulate. API and, where the API asks for sessions,
+// Identifier and Password are required.
 type Config struct {
-	API      string        // base URL of the thin API, such as http://localhost:8080
+	API string // base URL of the thin API, such as http://localhost:8080
+
+	// Identifier and Password are of a user of the application driver who may
+	// report for any driver: the role FLEET. A fleet has a session of its own by
+	// its city and Seed; fleets of other seeds may share the account.
+	Identifier, Password string
+
 	City     string        // code of the city; default LON
 	Drivers  int           // default 200
 	Seed     uint64        // of names and movements, and part of the drivers' ids; 0 draws one
@@ -45,6 +53,7 @@ type Sim struct {
 
 	signedOn, reports, failures atomic.Int64
 	complained                  atomic.Int64 // Unix second of the last warning
+	place                       atomic.Pointer[city]
 }
 
 // maxDrivers keeps a slip of the keyboard from flooding an API.
@@ -62,13 +71,20 @@ func New(c Config) (*Sim, error) {
 	if c.Interval < 0 {
 		return nil, fmt.Errorf("sim: interval %s: want more than 0", c.Interval)
 	}
+	if (c.Identifier == "") != (c.Password == "") {
+		return nil, errors.New("sim: want an identifier and a password, or none of them")
+	}
 	c.City = cmp.Or(c.City, "LON")
 	c.Drivers = cmp.Or(c.Drivers, 200)
 	c.Seed = cmp.Or(c.Seed, rand.Uint64())
 	c.Interval = cmp.Or(c.Interval, 5*time.Second)
 	c.Client = cmp.Or(c.Client, newClient())
 	c.Logger = cmp.Or(c.Logger, slog.Default())
-	return &Sim{config: c, phone: phone{base, c.Client}}, nil
+	s := &Sim{config: c, phone: phone{base: base, http: c.Client}}
+	if c.Identifier != "" {
+		s.phone.account = newAccount(c.Identifier, c.Password, fmt.Sprintf("sim-%s-%x", c.City, c.Seed))
+	}
+	return s, nil
 }
 
 // newClient returns a client for which a few kept connections carry all taxis.
@@ -93,23 +109,45 @@ func (s *Sim) Stats() Stats {
 // signOffLimit bounds how long the fleet takes to sign off.
 const signOffLimit = 2 * time.Second
 
-// Run drives the fleet until ctx ends, then signs it off and returns nil. It waits
-// for an API that is away, and returns an error only when the API says that there
-// is no such city.
+// Run drives the fleet until ctx ends, then signs it off, logs out and returns nil.
+// It waits for an API that is away, and returns an error only when the API says at
+// the start that there is no such city, or refuses the account. The city's details
+// are asked for again at intervals, so that the fleet follows its configuration.
 func (s *Sim) Run(ctx context.Context) error {
 	defer s.config.Client.CloseIdleConnections()
 	where, err := s.where(ctx)
 	if err != nil || ctx.Err() != nil {
 		return err
 	}
+	s.place.Store(&where)
 	off, cancel := untilAfter(ctx, signOffLimit)
 	defer cancel()
 	var fleet sync.WaitGroup
+	fleet.Go(func() { s.follow(ctx) })
 	for i := range s.config.Drivers {
 		fleet.Go(func() { s.drive(ctx, off, i, where) })
 	}
 	fleet.Wait()
+	s.phone.logout(off)
 	return nil
+}
+
+// lookAgain is how often the city's details are asked for.
+const lookAgain = time.Minute
+
+// follow keeps the city's details up to date until ctx ends.
+func (s *Sim) follow(ctx context.Context) {
+	for {
+		if sleep(ctx, lookAgain); ctx.Err() != nil {
+			return
+		}
+		c, err := s.phone.city(ctx, s.config.City)
+		if err != nil {
+			s.failed(ctx, "asking for the city again", err)
+			continue
+		}
+		s.place.Store(&c)
+	}
 }
 
 // untilAfter returns a context that ends some time after ctx does.
@@ -162,6 +200,7 @@ func (s *Sim) drive(ctx, off context.Context, number int, where city) {
 func (s *Sim) shift(ctx context.Context, t *taxi, me driver, pause *backoff) {
 	for last := time.Now(); ctx.Err() == nil; sleep(ctx, pause.jitter(s.config.Interval)) {
 		now := time.Now()
+		t.city = *s.place.Load()
 		t.step(now.Sub(last).Seconds())
 		last = now
 		if err := s.phone.report(ctx, t.point(me, !t.occupied)); err != nil {

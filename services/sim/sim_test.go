@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,11 +23,14 @@ type api struct {
 	away     bool // connections are refused
 	unknown  bool // there is no such city
 	requests int  // while it was away
+	lat      float64
 	profiles map[string]int
 	points   map[string][]point
 }
 
-func newAPI() *api { return &api{profiles: map[string]int{}, points: map[string][]point{}} }
+func newAPI() *api {
+	return &api{lat: 51.5074, profiles: map[string]int{}, points: map[string][]point{}}
+}
 
 func (a *api) RoundTrip(r *http.Request) (*http.Response, error) {
 	a.mu.Lock()
@@ -43,7 +48,7 @@ func (a *api) RoundTrip(r *http.Request) (*http.Response, error) {
 		if a.unknown {
 			return answer(404, `{"code": "NOT_FOUND", "reason": "core.city.read.unknown_city", "detail": "there is no city XXX"}`), nil
 		}
-		return answer(200, `{"code": "LON", "lat": 51.5074, "lng": -0.1278, "radius_m": 25000, "speed_mps": 7.5}`), nil
+		return answer(200, fmt.Sprintf(`{"code": "LON", "lat": %g, "lng": -0.1278, "radius_m": 25000, "speed_mps": 7.5}`, a.lat)), nil
 	case "PUT /v1/driver/profile":
 		var d driver
 		if err := json.Unmarshal(body, &d); err != nil {
@@ -224,4 +229,138 @@ func TestPointsAreInTheCity(t *testing.T) {
 	if math.Abs(p.Lat-51.46243) > 1e-4 || math.Abs(p.Lng-0.01669) > 1e-4 {
 		t.Errorf("10 km east, 5 km south of Charing Cross: want about 51.46243, 0.01669, got %g, %g", p.Lat, p.Lng)
 	}
+}
+
+// guarded is an API that asks for a session, which ends after a while.
+type guarded struct {
+	*api
+	password string
+	logins   int
+	logouts  int
+	session  string // the only one that is good
+	bodies   []login
+}
+
+func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
+	g.mu.Lock()
+	if !g.away && r.URL.Path == pathLogin {
+		defer g.mu.Unlock()
+		var l login
+		if err := json.NewDecoder(r.Body).Decode(&l); err != nil {
+			return nil, err
+		}
+		g.logins++
+		g.bodies = append(g.bodies, l)
+		if l.Password != g.password {
+			return answer(401, `{"code": "UNAUTHORIZED", "detail": "the identifier or the password is wrong"}`), nil
+		}
+		g.session = fmt.Sprint("session-", g.logins)
+		return answer(200, `{"session_id": "`+g.session+`", "known_device": "known"}`), nil
+	}
+	good := g.session != "" && r.Header.Get("Authorization") == "Bearer "+g.session
+	if !g.away && good && r.URL.Path == pathLogout {
+		g.logouts, g.session = g.logouts+1, ""
+		g.mu.Unlock()
+		return answer(204, ""), nil
+	}
+	g.mu.Unlock()
+	if !good && !g.away {
+		return answer(401, `{"code": "UNAUTHORIZED", "detail": "log in again"}`), nil
+	}
+	return g.api.RoundTrip(r)
+}
+
+func (g *guarded) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.session = "another"
+}
+
+func guardedFleet(g *guarded) (*Sim, error) {
+	return New(Config{
+		API: "http://api.test", Drivers: 20, Seed: 2014, Identifier: "fleet", Password: "secret",
+		Client: &http.Client{Transport: g}, Logger: slog.New(slog.DiscardHandler),
+	})
+}
+
+func TestAFleetLogsInOnceAndAgainWhenItsSessionEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &guarded{api: newAPI(), password: "secret"}
+		s, err := guardedFleet(g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.Run(ctx) }()
+		time.Sleep(time.Minute)
+		g.end()
+		time.Sleep(time.Minute)
+		if got := s.Stats(); got.SignedOn != 20 || got.Failures != 0 {
+			t.Errorf("want 20 taxis on duty and no failures, got %+v", got)
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("Run: want nil at the end, got %v", err)
+		}
+		want := []login{{"fleet", "secret", "sim-lon-7de", ""}, {"fleet", "secret", "sim-lon-7de", "known"}}
+		if !slices.Equal(g.bodies, want) || g.logouts != 1 {
+			t.Errorf("logins %+v and %d logouts, want %+v and one", g.bodies, g.logouts, want)
+		}
+	})
+}
+
+func TestARefusedAccountEndsTheRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := guardedFleet(&guarded{api: newAPI(), password: "another"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "password is wrong") {
+			t.Errorf("Run: %v, want an error with what the API said", err)
+		}
+	})
+}
+
+func TestALoginThatIsRefusedLaterIsNotHammered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &guarded{api: newAPI(), password: "secret"}
+		s, err := guardedFleet(g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.Run(ctx) }()
+		time.Sleep(time.Minute)
+		g.end()
+		g.mu.Lock()
+		g.password = "another"
+		g.mu.Unlock()
+		time.Sleep(10 * time.Minute)
+		if g.logins > 300 {
+			t.Errorf("%d logins in ten minutes, want one every two seconds at most", g.logins)
+		}
+		stop()
+		<-done
+	})
+}
+
+func TestTheFleetFollowsItsCity(t *testing.T) {
+	a := newAPI()
+	synctest.Test(t, func(t *testing.T) {
+		_, stop := simulate(t, a, 5)
+		time.Sleep(30 * time.Second)
+		a.mu.Lock()
+		a.lat = 40
+		a.mu.Unlock()
+		time.Sleep(2 * lookAgain)
+		stop()
+		for id, points := range a.points {
+			first, last := points[0].Lat, points[len(points)-1].Lat
+			if math.Abs(first-51.5) > 1 || math.Abs(last-40) > 1 {
+				t.Errorf("%s: from latitude %g to %g, want it to have moved with its city from 51.5 to 40", id, first, last)
+			}
+		}
+	})
 }

@@ -16,7 +16,6 @@ import (
 var StateReport = &rpc.Endpoint{
 	Service:     "core.state",
 	Name:        "report",
-	Roles:       []string{"SERVICE"},
 	Mean:        5 * time.Millisecond,
 	Upper95:     250 * time.Millisecond,
 	Idempotent:  true,
@@ -40,7 +39,6 @@ var StateNear = &rpc.Endpoint{
 var StateDump = &rpc.Endpoint{
 	Service:     "core.state",
 	Name:        "dump",
-	Roles:       []string{"SERVICE"},
 	Mean:        20 * time.Millisecond,
 	Upper95:     500 * time.Millisecond,
 	Idempotent:  true,
@@ -51,12 +49,12 @@ var StateDump = &rpc.Endpoint{
 // StateServer is what a program that serves core.state implements. Errors should be faults.
 type StateServer interface {
 	// Report takes a driver's position; every instance of core.state learns of it.
-	// Older reports than the one known are ignored.
+	// Older reports than the one known are ignored. Callers need a grant.
 	Report(context.Context, *ReportRequest) (*ReportResponse, error)
 	// Near lists the free drivers of a city around a point, nearest first.
 	Near(context.Context, *NearRequest) (*NearResponse, error)
 	// Dump lists the positions known, by driver, a page at a time; a new instance
-	// starts from another's.
+	// starts from another's, for which core.state needs a grant.
 	Dump(context.Context, *DumpRequest) (*DumpResponse, error)
 }
 

@@ -10,6 +10,7 @@ import (
 )
 
 func start(env *platformtest.Env) *platform.Service {
+	env.Grant("core.profile", "core.profile", "dump")
 	s := Service(platform.Logger(env.Logger()))
 	env.Start(s)
 	return s

@@ -33,6 +33,7 @@ func wantNear(t *testing.T, env *platformtest.Env, instance *platform.Service, w
 }
 
 func start(env *platformtest.Env) *platform.Service {
+	env.Grant("core.state", "core.state", "dump")
 	s := Service(platform.Logger(env.Logger()))
 	env.Start(s)
 	return s

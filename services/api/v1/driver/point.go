@@ -22,7 +22,7 @@ type points struct {
 
 // point is the body of POST /v1/driver/point.
 type point struct {
-	Driver    string   `json:"driver_id"`
+	Driver    string   `json:"driver_id"` // the user where missing
 	City      string   `json:"city"`
 	Lat       *float64 `json:"lat"` // degrees, WGS 84
 	Lng       *float64 `json:"lng"`
@@ -34,6 +34,9 @@ type point struct {
 func (p *points) post(r *http.Request) (any, error) {
 	body := new(point)
 	if err := edge.Decode(r, body); err != nil {
+		return nil, err
+	}
+	if err := actsFor(r.Context(), &body.Driver); err != nil {
 		return nil, err
 	}
 	position, err := body.position(time.Now())

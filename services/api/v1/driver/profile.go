@@ -15,7 +15,7 @@ type profiles struct {
 
 // profile is the body of PUT /v1/driver/profile.
 type profile struct {
-	Driver  string `json:"driver_id"`
+	Driver  string `json:"driver_id"` // the user where missing
 	Name    string `json:"name"`
 	Vehicle string `json:"vehicle"`
 	Plate   string `json:"plate"`
@@ -26,6 +26,9 @@ type profile struct {
 func (p *profiles) put(r *http.Request) (any, error) {
 	body := new(profile)
 	if err := edge.Decode(r, body); err != nil {
+		return nil, err
+	}
+	if err := actsFor(r.Context(), &body.Driver); err != nil {
 		return nil, err
 	}
 	if err := edge.Require(
