@@ -13,6 +13,7 @@ const (
 	cacheShards = 16
 	maxEntries  = 32_768
 	maxBytes    = 16 << 20 // of token texts
+	sweepPause  = time.Second
 )
 
 // cache keeps verified tokens by their text. What is in it was good once; checkEntry
@@ -26,6 +27,7 @@ type shard[T any] struct {
 	mu      sync.RWMutex
 	entries map[string]*entry[T]
 	bytes   int
+	swept   time.Time // of the expired
 }
 
 type entry[T any] struct {
@@ -63,8 +65,8 @@ func (c *cache[T]) put(e *entry[T], st *state) {
 	s := c.shard(e.token)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.full(len(e.token)) {
-		now := time.Now()
+	if now := time.Now(); s.full(len(e.token)) && now.Sub(s.swept) > sweepPause {
+		s.swept = now
 		for _, old := range s.entries {
 			if now.After(old.expires) {
 				s.remove(old)

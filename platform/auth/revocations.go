@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"cmp"
 	"slices"
 	"time"
 )
@@ -25,7 +24,6 @@ func (v *Verifier) Revoke(list ...Revocation) {
 	if len(list) == 0 {
 		return
 	}
-	slices.SortFunc(list, func(a, b Revocation) int { return cmp.Compare(a.Number, b.Number) })
 	v.change(func(s *state) { s.revoked = s.revoked.with(list, time.Now()) })
 }
 
@@ -56,12 +54,24 @@ func (r revocations) with(more []Revocation, now time.Time) revocations {
 		next.add(old, now)
 	}
 	for _, m := range more {
-		if m.Number == next.last+1 {
-			next.last++
-		}
 		next.add(m, now)
 	}
+	next.advance(more)
 	return next
+}
+
+// advance moves last on as far as the numbering has no gap.
+func (r *revocations) advance(more []Revocation) {
+	numbers := make([]uint64, 0, len(r.all)+len(more))
+	for _, one := range slices.Concat(r.all, more) {
+		numbers = append(numbers, one.Number)
+	}
+	slices.Sort(numbers)
+	for _, n := range numbers {
+		if n == r.last+1 {
+			r.last = n
+		}
+	}
 }
 
 func (r *revocations) add(one Revocation, now time.Time) {
