@@ -133,15 +133,29 @@ func (b grantBook) endpoints(ctx context.Context, service, caller string) ([]str
 // SetGrant implements loginpb.LoginServer.
 func (l *login) SetGrant(ctx context.Context, r *loginpb.SetGrantRequest) (*loginpb.SetGrantResponse, error) {
 	g := Grant{Service: r.GetService(), Endpoint: r.GetEndpoint(), Caller: r.GetCaller()}
-	var made *loginpb.Grant
-	err := g.check()
-	if err == nil {
-		made, err = l.grants.set(ctx, g, actor(ctx))
-	}
+	made, err := l.setGrant(ctx, g)
 	if err := l.audited(ctx, g.entry("grant.set"), err); err != nil {
 		return nil, err
 	}
 	return &loginpb.SetGrantResponse{Grant: made}, nil
+}
+
+func (l *login) setGrant(ctx context.Context, g Grant) (*loginpb.Grant, error) {
+	if err := g.check(); err != nil {
+		return nil, err
+	}
+	made, err := l.grants.set(ctx, g, actor(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return made, l.revokeIdentity(ctx, g)
+}
+
+// revokeIdentity makes the identity tokens void that a caller has for a service. The next call
+// fetches one that says what is granted now: so grants come, and go, at once.
+func (r *realm) revokeIdentity(ctx context.Context, g Grant) error {
+	before := time.Now().Add(issueSkew)
+	return r.revoke(ctx, revocation{Caller: g.Caller, Audience: g.Service, Before: before, Expires: before.Add(identityLife + skew)})
 }
 
 func (g Grant) entry(action string) entry {
@@ -175,8 +189,7 @@ func (l *login) removeGrant(ctx context.Context, g Grant) error {
 	if err := l.grants.table.Delete(ctx, g.key()); err != nil {
 		return err
 	}
-	before := time.Now().Add(issueSkew)
-	return l.revoke(ctx, revocation{Caller: g.Caller, Audience: g.Service, Before: before, Expires: before.Add(identityLife + skew)})
+	return l.revokeIdentity(ctx, g)
 }
 
 // issueSkew is what the clocks of login instances may differ by, for revoking what
