@@ -4,20 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"errors"
-	"net"
-	"net/url"
-	"strconv"
 	"strings"
-	"time"
-
-	"github.com/go-sql-driver/mysql"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
-	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/hansom-platform/hansom/adapters"
+	"github.com/hansom-platform/hansom/adapters/sql/mysql"
+	"github.com/hansom-platform/hansom/adapters/sql/postgres"
 )
 
 // settings are the object at hansom.adapters.sql.<name>.
@@ -46,11 +37,13 @@ func open(decode func(any) error, service string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	opener := openMySQL
+	var connector driver.Connector
+	var target adapters.Target
 	if strings.HasPrefix(u.Scheme, "postgres") {
-		opener = openPostgres
+		connector, target, err = postgres.Connector(u, password, service)
+	} else {
+		connector, target, err = mysql.Connector(u, password, service, s.ConnectTimeout)
 	}
-	connector, target, err := opener(u, password, service, s.ConnectTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -60,63 +53,6 @@ func open(decode func(any) error, service string) (*client, error) {
 	db.SetConnMaxLifetime(s.MaxLifetime)
 	db.SetConnMaxIdleTime(s.MaxIdleTime)
 	return &client{db, target, s.Limits}, nil
-}
-
-// cancelGrace is how long a server may take to acknowledge that a statement whose
-// context ended is cancelled. After that its connection is closed.
-const cancelGrace = 100 * time.Millisecond
-
-func openPostgres(u *url.URL, password, service string, _ time.Duration) (driver.Connector, adapters.Target, error) {
-	c, err := pgx.ParseConfig(u.String())
-	if err != nil {
-		return nil, adapters.Target{}, err
-	}
-	if password != "" {
-		c.Password = password
-	}
-	if c.RuntimeParams["application_name"] == "" {
-		c.RuntimeParams["application_name"] = service
-	}
-	// The server stops working for a caller that gave up, and the connection stays good.
-	c.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
-		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelGrace}
-	}
-	t := adapters.Target{System: "postgresql", Namespace: c.Database, Host: c.Host, Port: int(c.Port)}
-	if strings.HasPrefix(c.Host, "/") {
-		t.Port = 0
-	}
-	return stdlib.GetConnector(*c), t, nil
-}
-
-func openMySQL(u *url.URL, password, service string, timeout time.Duration) (driver.Connector, adapters.Target, error) {
-	none := adapters.Target{}
-	if u.Hostname() == "" {
-		return nil, none, errors.New("url names no host: want " + u.Scheme + "://user@host:3306/database")
-	}
-	port := u.Port()
-	if port == "" {
-		port = "3306"
-	}
-	query := u.RawQuery
-	if !u.Query().Has("parseTime") {
-		query = strings.TrimPrefix(query+"&parseTime=true", "&")
-	}
-	c, err := mysql.ParseDSN("tcp(" + net.JoinHostPort(u.Hostname(), port) + ")/" + strings.TrimPrefix(u.EscapedPath(), "/") + "?" + query)
-	if err != nil {
-		return nil, none, err
-	}
-	c.User, c.Passwd, c.Timeout = u.User.Username(), password, timeout
-	c.Logger = &mysql.NopLogger{} // what it says comes back as an error too
-	c.ConnectionAttributes = strings.TrimPrefix(c.ConnectionAttributes+",program_name:"+service, ",")
-	connector, err := mysql.NewConnector(c)
-	if err != nil {
-		return nil, none, err
-	}
-	number, err := strconv.Atoi(port)
-	if err != nil {
-		return nil, none, errors.New("url has a port that is no number: want " + u.Scheme + "://user@host:3306/database")
-	}
-	return connector, adapters.Target{System: u.Scheme, Namespace: c.DBName, Host: u.Hostname(), Port: number}, nil
 }
 
 // gated makes connections through a gate.
