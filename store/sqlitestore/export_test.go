@@ -2,7 +2,7 @@ package sqlitestore
 
 import (
 	"context"
-	"errors"
+	"database/sql"
 	"strings"
 
 	"github.com/hansom-platform/hansom/store/driver"
@@ -21,23 +21,30 @@ func Pragma(ctx context.Context, d driver.Store, name string) (value string, err
 func Plans(ctx context.Context, d driver.Store) (map[string]string, error) {
 	plans := map[string]string{}
 	for _, query := range []string{selectRecord, selectForward, selectReverse, selectOverdue, deleteExpired} {
-		rows, err := d.(*engine).readers.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, make([]any, strings.Count(query, "?"))...)
+		plan, err := explain(ctx, d.(*engine).readers, query)
 		if err != nil {
 			return nil, err
 		}
-		for rows.Next() {
-			var id, parent, unused int
-			var step string
-			if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
-				return nil, err
-			}
-			plans[query] += step + "\n"
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			return nil, err
-		}
+		plans[query] = plan
 	}
 	return plans, nil
+}
+
+func explain(ctx context.Context, db *sql.DB, query string) (plan string, err error) {
+	rows, err := db.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, make([]any, strings.Count(query, "?"))...)
+	if err != nil {
+		return "", err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+			return "", err
+		}
+		plan += step + "\n"
+	}
+	return plan, rows.Err()
 }
 
 // Sweep frees what has expired, as the sweeper does from time to time.
