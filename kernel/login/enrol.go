@@ -69,8 +69,7 @@ func (r *realm) revokeService(ctx context.Context, service string) error {
 	if _, err := r.services.Put(ctx, enrolmentKey(service), encode(enrolment{now})); err != nil {
 		return err
 	}
-	before := now.Add(issueSkew)
-	return r.revoke(ctx, revocation{Caller: service, Before: before, Expires: before.Add(identityLife + skew)})
+	return r.revokeIssued(ctx, service, "")
 }
 
 // checkEnrolment refuses an assertion, which is verified, if its certificate is revoked.

@@ -154,8 +154,21 @@ func (l *login) setGrant(ctx context.Context, g Grant) (*loginpb.Grant, error) {
 // revokeIdentity makes the identity tokens void that a caller has for a service. The next call
 // fetches one that says what is granted now: so grants come, and go, at once.
 func (r *realm) revokeIdentity(ctx context.Context, g Grant) error {
-	before := time.Now().Add(issueSkew)
-	return r.revoke(ctx, revocation{Caller: g.Caller, Audience: g.Service, Before: before, Expires: before.Add(identityLife + skew)})
+	return r.revokeIssued(ctx, g.Caller, g.Service)
+}
+
+// revokeIssued revokes the identity tokens that any instance has issued until now to a caller, for an audience
+// or, if that is empty, for all. Its time is later than those of the tokens that were issued after
+// the last revocation.
+func (r *realm) revokeIssued(ctx context.Context, caller, audience string) error {
+	if err := r.catchUp(ctx); err != nil {
+		return err
+	}
+	before := time.Now().Add(issueSkew).Truncate(time.Microsecond) // as tokens tell the time
+	if floor := r.revoked.floor(caller, audience); !before.After(floor) {
+		before = floor.Add(time.Microsecond)
+	}
+	return r.revoke(ctx, revocation{Caller: caller, Audience: audience, Before: before, Expires: before.Add(identityLife + skew)})
 }
 
 func (g Grant) entry(action string) entry {

@@ -131,14 +131,14 @@ func (l *revocationLog) since(number uint64, limit int) *loginpb.Revocations {
 	return run
 }
 
-// floor returns before when the identity tokens of a caller for an audience are revoked;
-// what is issued now must say that it was issued later.
+// floor returns before when the identity tokens of a caller for an audience, or for any if that is empty, are revoked;
+// what is issued now must not say that it was issued earlier.
 func (l *revocationLog) floor(caller, audience string) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var floor time.Time
 	for _, r := range l.live {
-		if r.Session == "" && r.User == "" && (r.Caller == "" || r.Caller == caller) && (r.Audience == "" || r.Audience == audience) && r.Before.After(floor) {
+		if r.Session == "" && r.User == "" && (r.Caller == "" || r.Caller == caller) && (r.Audience == "" || audience == "" || r.Audience == audience) && r.Before.After(floor) {
 			floor = r.Before
 		}
 	}
