@@ -17,6 +17,7 @@ import (
 	"github.com/hansom-platform/hansom/app/dial"
 	"github.com/hansom-platform/hansom/bus"
 	"github.com/hansom-platform/hansom/platform"
+	loginpb "github.com/hansom-platform/hansom/proto/kernel/login"
 )
 
 // startLimit is generous: machines that run tests are busy.
@@ -137,7 +138,7 @@ type city struct {
 func up(t *testing.T, data string) *city {
 	t.Helper()
 	p := start(t, "up", "--data", data, "--taxis", "50",
-		"--listen", "127.0.0.1:0", "--bus-listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0")
+		"--listen", "127.0.0.1:0", "--config-listen", "127.0.0.1:0", "--bus-listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0")
 	admin, err := app.ReadAdmin(data)
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +156,11 @@ func (c *city) operator() *platform.Client {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(func() { _ = b.Close(context.Background()) })
-	return platform.NewClient(platform.Operator, b)
+	login := loginpb.NewLoginClient(platform.NewClient(platform.Operator, b))
+	return platform.NewClient(platform.Operator, b, platform.Token(func(ctx context.Context) (string, error) {
+		answer, err := login.Exchange(ctx, &loginpb.ExchangeRequest{SessionId: c.admin.Session})
+		return answer.GetToken(), err
+	}))
 }
 
 // await tries until it works.

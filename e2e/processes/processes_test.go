@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hansom-platform/hansom/app"
 	"github.com/hansom-platform/hansom/bus"
 	"github.com/hansom-platform/hansom/platform"
 	bindingpb "github.com/hansom-platform/hansom/proto/kernel/binding"
@@ -92,7 +93,7 @@ func TestKilledProcess(t *testing.T) {
 	operator := c.operator()
 	setSplit(t, operator, 5000)
 
-	load := loadAPI(t, c.admin.API, 2000)
+	load := loadAPI(t, c.admin, 2000)
 	load.awaitAnswers(800)
 	other.kill()
 	load.wait()
@@ -112,7 +113,7 @@ func TestInterruptedPlatformComesUpAgain(t *testing.T) {
 	data := t.TempDir()
 	for range 2 {
 		c := up(t, data)
-		load := loadAPI(t, c.admin.API, 50)
+		load := loadAPI(t, c.admin, 50)
 		load.wait()
 		if failed := load.failed.Load(); failed != 0 {
 			t.Errorf("%d of %d requests failed, want none; the first: %v", failed, load.answered.Load(), load.first.Load())
@@ -125,7 +126,7 @@ func TestKilledPlatformComesUpAgain(t *testing.T) {
 	data := t.TempDir()
 	up(t, data).kill()
 	c := up(t, data)
-	load := loadAPI(t, c.admin.API, 50)
+	load := loadAPI(t, c.admin, 50)
 	load.wait()
 	if failed := load.failed.Load(); failed != 0 {
 		t.Errorf("%d of %d requests failed, want none; the first: %v", failed, load.answered.Load(), load.first.Load())
@@ -144,7 +145,7 @@ type apiLoad struct {
 
 const loadPause = 2 * time.Millisecond // between requests: 500 a second
 
-func loadAPI(t *testing.T, api string, requests int) *apiLoad {
+func loadAPI(t *testing.T, at app.Admin, requests int) *apiLoad {
 	l := &apiLoad{t: t}
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	t.Cleanup(client.CloseIdleConnections)
@@ -153,7 +154,7 @@ func loadAPI(t *testing.T, api string, requests int) *apiLoad {
 		defer tick.Stop()
 		for i := range requests {
 			<-tick.C
-			l.running.Go(func() { l.record(nearDrivers(client, api, i)) })
+			l.running.Go(func() { l.record(nearDrivers(client, at, i)) })
 		}
 	})
 	t.Cleanup(l.running.Wait)
@@ -180,11 +181,13 @@ func (l *apiLoad) awaitAnswers(n int64) {
 	})
 }
 
-func nearDrivers(client *http.Client, api string, customer int) error {
-	request, err := http.NewRequest(http.MethodGet, api+"/v1/customer/neardrivers?city=LON&lat=51.5074&lng=-0.1278", nil)
+// nearDrivers asks as the administrator, who may ask as if of any customer's cohort.
+func nearDrivers(client *http.Client, at app.Admin, customer int) error {
+	request, err := http.NewRequest(http.MethodGet, at.API+"/v1/customer/neardrivers?city=LON&lat=51.5074&lng=-0.1278", nil)
 	if err != nil {
 		return err
 	}
+	request.Header.Set("Authorization", "Bearer "+at.Session)
 	request.Header.Set("X-Customer-Id", fmt.Sprint("c", customer))
 	response, err := client.Do(request)
 	if err != nil {
