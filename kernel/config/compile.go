@@ -74,6 +74,26 @@ func (s *server) compile(ctx context.Context, c caller, state *history.State, r 
 	if r.GetAsOf() != 0 {
 		revision = r.GetAsOf()
 	}
+	var one *rendering
+	if revision == state.Revision && r.GetPath() == "" {
+		one, err = s.renderings.of(state, ids, c.service, func() (*rendering, error) {
+			return s.render(ctx, c, state, ids, r, revision)
+		})
+	} else {
+		one, err = s.render(ctx, c, state, ids, r, revision)
+	}
+	if err != nil {
+		return nil, err
+	}
+	response := &configpb.CompileResponse{Hash: one.hash, Revision: revision, Unchanged: one.hash == r.GetHash()}
+	if !response.GetUnchanged() {
+		response.Document = one.text
+	}
+	return response, nil
+}
+
+// render merges the layers and shows what the caller may see of them.
+func (s *server) render(ctx context.Context, c caller, state *history.State, ids []string, r *configpb.CompileRequest, revision uint64) (*rendering, error) {
 	merged, err := s.merge(ctx, state, ids, revision)
 	if err != nil {
 		return nil, err
@@ -87,11 +107,7 @@ func (s *server) compile(ctx context.Context, c caller, state *history.State, r 
 			r.GetPath(), r.GetLayers().GetService(), revision)
 	}
 	text := document.Encode(part)
-	response := &configpb.CompileResponse{Document: text, Hash: hash(text), Revision: revision}
-	if response.GetHash() == r.GetHash() {
-		response.Document, response.Unchanged = nil, true
-	}
-	return response, nil
+	return &rendering{text: text, hash: hash(text)}, nil
 }
 
 func hash(text []byte) string {

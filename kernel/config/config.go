@@ -7,7 +7,7 @@
 // A document is a JSON object under an id. Layers (base, region/<r>, env/<e>, each for all services
 // or for one) are merged into what a service gets; schema/<name> holds what documents must look like;
 // all others, such as city/LON, stand for themselves. Every change has an author and a message
-// and becomes one revision of a history that is only ever appended to: see package history below.
+// and becomes one revision of a history that is only ever appended to: see package history.
 //
 // # Consistency
 //
@@ -26,10 +26,12 @@ package config
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/hansom-platform/hansom/kernel/config/history"
 	"github.com/hansom-platform/hansom/platform"
+	"github.com/hansom-platform/hansom/platform/auth"
 	configpb "github.com/hansom-platform/hansom/proto/kernel/config"
 	"github.com/hansom-platform/hansom/store"
 )
@@ -71,9 +73,12 @@ type server struct {
 	sealer  *sealer
 	schemas *schemas
 	history *history.Log // from open on
+	opened  atomic.Bool
 	outbox  *outbox
 
-	authenticate func(token string) (caller, error) // of HTTP
+	renderings renderings
+
+	verifier func() *auth.Verifier // of who asks by HTTP
 }
 
 // open checks the key and reads the history.
@@ -86,8 +91,11 @@ func (s *server) open(ctx context.Context) error {
 	if err := s.sealer.checkKey(ctx, s.table); err != nil {
 		return err
 	}
-	s.history, err = history.Open(ctx, s.table, s.log)
-	return err
+	if s.history, err = history.Open(ctx, s.table, s.log); err != nil {
+		return err
+	}
+	s.opened.Store(true)
+	return nil
 }
 
 var _ configpb.ConfigServer = (*server)(nil)

@@ -114,3 +114,17 @@ func fits[M proto.Message](m M, remedy string) (M, error) {
 	}
 	return m, nil
 }
+
+// cut returns as many of all as go into one message beside used bytes, how many bytes there are
+// then, and how many were left out.
+func cut[M proto.Message](all []M, used int) (fitting []M, size int, omitted uint32) {
+	for i, m := range all {
+		if used += proto.Size(m) + perElement; used > pageSize {
+			return all[:i], pageSize, uint32(len(all) - i) //nolint:gosec // a length
+		}
+	}
+	return all, used, 0
+}
+
+// perElement is more than what frames one element of a list in a message.
+const perElement = 8

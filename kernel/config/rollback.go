@@ -36,11 +36,14 @@ func (s *server) Rollback(ctx context.Context, r *configpb.RollbackRequest) (*co
 	if err != nil {
 		return nil, err
 	}
-	response := &configpb.RollbackResponse{Changes: done.changes, Conflicts: conflicts}
+	shown, size, omitted := cut(conflicts, 0)
+	response := &configpb.RollbackResponse{Conflicts: shown, Omitted: omitted}
+	response.Changes, _, omitted = cut(done.changes, size)
+	response.Omitted += omitted
 	if len(conflicts) == 0 && !r.GetDryRun() {
 		response.Revision = done.revision
 	}
-	return fits(response, "roll documents back one by one, with id")
+	return response, nil
 }
 
 func checkRollback(r *configpb.RollbackRequest) error {

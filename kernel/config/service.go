@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/hansom-platform/hansom/fault"
 	"github.com/hansom-platform/hansom/platform"
 	configpb "github.com/hansom-platform/hansom/proto/kernel/config"
 	"github.com/hansom-platform/hansom/store"
@@ -29,9 +30,8 @@ type Service struct {
 func New(st *store.Store, config Config, opts ...platform.Option) *Service {
 	config = config.withDefaults()
 	s := &server{config: config, table: st.Table("config"), outbox: newOutbox()}
-	s.svc = platform.New(Name, append([]platform.Option{platform.Owner("platform")}, opts...)...)
-	s.log = s.svc.Logger()
-	s.authenticate = s.verify
+	s.svc = platform.New(Name, append([]platform.Option{platform.Owner("platform"), platform.Configure(itself{s})}, opts...)...)
+	s.log, s.verifier = s.svc.Logger(), s.svc.Verifier
 	configpb.RegisterConfig(s.svc, s)
 	service := &Service{Service: s.svc, server: s}
 	s.svc.OnStart(service.Start)
@@ -107,4 +107,19 @@ func (s *Service) Close() error {
 	}
 	s.work.Wait()
 	return err
+}
+
+// itself compiles the instance's own configuration, over no bus.
+type itself struct{ *server }
+
+// Compile implements platform.ConfigSource.
+func (i itself) Compile(ctx context.Context, r *configpb.CompileRequest) (*configpb.CompileResponse, error) {
+	if !i.opened.Load() {
+		return nil, fault.New(fault.Unavailable, "kernel.config.starting", "this instance of kernel.config has not read its history yet")
+	}
+	state, err := i.history.Reach(ctx, max(r.GetAsOf(), r.GetAtLeast()))
+	if err != nil {
+		return nil, err
+	}
+	return i.compile(ctx, caller{service: Name, admin: true}, state, r)
 }

@@ -36,7 +36,8 @@ func (s *server) Update(ctx context.Context, r *configpb.UpdateRequest) (*config
 	if err != nil {
 		return nil, err
 	}
-	return &configpb.UpdateResponse{Revision: done.revision, Changes: done.changes}, nil
+	shown, _, omitted := cut(done.changes, 0)
+	return &configpb.UpdateResponse{Revision: done.revision, Changes: shown, Omitted: omitted}, nil
 }
 
 func checkMessage(m string) error {

@@ -134,7 +134,7 @@ func (w *web) bearer(r *http.Request) (caller, error) {
 		return caller{}, fault.New(fault.Unauthorized, "kernel.config.unauthorized",
 			"say who you are: Authorization: Bearer with a service's assertion for kernel.config, or an administrator's token")
 	}
-	return w.authenticate(strings.TrimSpace(token))
+	return w.verify(strings.TrimSpace(token))
 }
 
 var parameters = []string{"service", "region", "environment", "path", "as_of", "at_least", "wait"}

@@ -840,6 +840,7 @@ type UpdateResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Revision      uint64                 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"` // of the change; of the history where nothing changed, or it is a dry run
 	Changes       []*Change              `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
+	Omitted       uint32                 `protobuf:"varint,3,opt,name=omitted,proto3" json:"omitted,omitempty"` // changes that did not fit into the message; Diff has them by prefix
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -886,6 +887,13 @@ func (x *UpdateResponse) GetChanges() []*Change {
 		return x.Changes
 	}
 	return nil
+}
+
+func (x *UpdateResponse) GetOmitted() uint32 {
+	if x != nil {
+		return x.Omitted
+	}
+	return 0
 }
 
 // Change is one leaf that differs. Values are JSON; secrets are hidden.
@@ -1779,6 +1787,7 @@ type RollbackResponse struct {
 	Revision      uint64                 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"` // 0: refused, or a dry run
 	Changes       []*Change              `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
 	Conflicts     []*Conflict            `protobuf:"bytes,3,rep,name=conflicts,proto3" json:"conflicts,omitempty"` // why it was refused
+	Omitted       uint32                 `protobuf:"varint,4,opt,name=omitted,proto3" json:"omitted,omitempty"`    // changes and conflicts that did not fit into the message
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1832,6 +1841,13 @@ func (x *RollbackResponse) GetConflicts() []*Conflict {
 		return x.Conflicts
 	}
 	return nil
+}
+
+func (x *RollbackResponse) GetOmitted() uint32 {
+	if x != nil {
+		return x.Omitted
+	}
+	return 0
 }
 
 // Conflict is a later edit of a leaf that a rollback would change.
@@ -2215,10 +2231,11 @@ const file_kernel_config_config_proto_rawDesc = "" +
 	"\rUpdateRequest\x12)\n" +
 	"\x05edits\x18\x01 \x03(\v2\x13.kernel.config.EditR\x05edits\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x17\n" +
-	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"]\n" +
+	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"w\n" +
 	"\x0eUpdateResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12/\n" +
-	"\achanges\x18\x02 \x03(\v2\x15.kernel.config.ChangeR\achanges\"Z\n" +
+	"\achanges\x18\x02 \x03(\v2\x15.kernel.config.ChangeR\achanges\x12\x18\n" +
+	"\aomitted\x18\x03 \x01(\rR\aomitted\"Z\n" +
 	"\x06Change\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x16\n" +
@@ -2284,11 +2301,12 @@ const file_kernel_config_config_proto_rawDesc = "" +
 	"\x05force\x18\x05 \x01(\bR\x05force\x12\x18\n" +
 	"\amessage\x18\x06 \x01(\tR\amessage\x12\x17\n" +
 	"\adry_run\x18\a \x01(\bR\x06dryRunB\x06\n" +
-	"\x04what\"\x96\x01\n" +
+	"\x04what\"\xb0\x01\n" +
 	"\x10RollbackResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12/\n" +
 	"\achanges\x18\x02 \x03(\v2\x15.kernel.config.ChangeR\achanges\x125\n" +
-	"\tconflicts\x18\x03 \x03(\v2\x17.kernel.config.ConflictR\tconflicts\"|\n" +
+	"\tconflicts\x18\x03 \x03(\v2\x17.kernel.config.ConflictR\tconflicts\x12\x18\n" +
+	"\aomitted\x18\x04 \x01(\rR\aomitted\"|\n" +
 	"\bConflict\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x1a\n" +
