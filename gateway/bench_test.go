@@ -8,14 +8,21 @@ import (
 
 // BenchmarkForward is one routed request without the network of its client: the
 // gateway, the bus in memory and the service's handler.
-func BenchmarkForward(b *testing.B) {
+func BenchmarkForward(b *testing.B) { benchmarkForward(b) }
+
+// BenchmarkForwardWithSession adds what it takes to know whose request it is.
+func BenchmarkForwardWithSession(b *testing.B) {
+	benchmarkForward(b, headerAuthorization, customer)
+}
+
+func benchmarkForward(b *testing.B, header ...string) {
 	g := newWorld(b).city()
 	h := g.Handler()
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			w := httptest.NewRecorder()
-			h.ServeHTTP(w, request(http.MethodGet, "/v1/customer/status?is=200&customer=42", ""))
+			h.ServeHTTP(w, request(http.MethodGet, "/v1/customer/status?is=200&customer=42", "", header...))
 			if w.Code != http.StatusOK {
 				b.Fatalf("status %d", w.Code)
 			}
@@ -38,6 +45,20 @@ func BenchmarkCohort(b *testing.B) {
 	for b.Loop() {
 		if cohortOf(salt, r, nil) == noCohort {
 			b.Fatal("no cohort")
+		}
+	}
+}
+
+func BenchmarkKnownSession(b *testing.B) {
+	w := newWorld(b)
+	g := w.city()
+	if _, _, err := g.sessions.open(b.Context(), ada); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := g.sessions.open(b.Context(), ada); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -12,7 +12,8 @@ import (
 )
 
 func TestLimitsFollowTheConfiguration(t *testing.T) {
-	bubble(t, func(t *testing.T, _ *world, g *Gateway) {
+	synctest.Test(t, func(t *testing.T) {
+		_, g := bubble(t)
 		took := func() time.Duration {
 			start := time.Now()
 			wantProblem(t, do(g, request(http.MethodPost, "/v1/customer/slow", "x")), 504, fault.Timeout, "platform.timeout", "did not answer")

@@ -19,19 +19,17 @@ const (
 	ada  = "hs-ada-CUSTOMER"
 )
 
-// bubble runs f in virtual time, with a gateway above the services that runs and does
-// not listen.
-func bubble(t *testing.T, f func(t *testing.T, w *world, g *Gateway)) {
+// bubble returns a gateway above the services that runs and does not listen, for tests in
+// virtual time.
+func bubble(t *testing.T) (*world, *Gateway) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.run(w.login())
-		w.run(w.customer())
-		w.run(w.echo())
-		g := w.gateway()
-		w.run(g.svc)
-		f(t, w, g)
-	})
+	w := newWorld(t)
+	w.run(w.login())
+	w.run(w.customer())
+	w.run(w.echo())
+	g := w.gateway()
+	w.run(g.svc)
+	return w, g
 }
 
 func withSession(session string) *http.Request {
@@ -111,7 +109,8 @@ func TestTheServiceSeesTheUserAndNotTheSession(t *testing.T) {
 }
 
 func TestASessionIsExchangedOnce(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, g *Gateway) {
+	synctest.Test(t, func(t *testing.T) {
+		w, g := bubble(t)
 		w.set(func() { w.hold = make(chan struct{}) })
 		var all sync.WaitGroup
 		for range 50 {
@@ -128,7 +127,8 @@ func TestASessionIsExchangedOnce(t *testing.T) {
 }
 
 func TestAnEndedSessionIsRefusedAtOnce(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, g *Gateway) {
+	synctest.Test(t, func(t *testing.T) {
+		w, g := bubble(t)
 		wantStatus(t, "before", do(g, withSession(ada)), 200)
 		wantStatus(t, "another before", do(g, withSession("hs-eve-CUSTOMER")), 200)
 		token := w.token(ada)
@@ -148,7 +148,8 @@ func TestAnEndedSessionIsRefusedAtOnce(t *testing.T) {
 }
 
 func TestRefusedSessionsAreRememberedForAWhile(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, g *Gateway) {
+	synctest.Test(t, func(t *testing.T) {
+		w, g := bubble(t)
 		for range 10 {
 			wantStatus(t, "unknown", do(g, withSession("guess")), 401)
 		}
@@ -164,7 +165,8 @@ func TestRefusedSessionsAreRememberedForAWhile(t *testing.T) {
 }
 
 func TestLoginAwayIsNotUnauthorized(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, g *Gateway) {
+	synctest.Test(t, func(t *testing.T) {
+		w, g := bubble(t)
 		wantStatus(t, "known before", do(g, withSession("hs-eve-CUSTOMER")), 200)
 		w.set(func() { w.away = fault.New(fault.Unavailable, "kernel.login.store", "the store is away") })
 		response := do(g, withSession(ada))
@@ -180,7 +182,8 @@ func TestLoginAwayIsNotUnauthorized(t *testing.T) {
 }
 
 func TestTokensAreRenewedInUse(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, g *Gateway) {
+	synctest.Test(t, func(t *testing.T) {
+		w, g := bubble(t)
 		w.life, w.renew = time.Hour, 30*time.Minute
 		start := time.Now()
 		for time.Since(start) < 5*time.Hour {
@@ -199,7 +202,8 @@ func TestTokensAreRenewedInUse(t *testing.T) {
 }
 
 func TestASessionThatEndsUnheardIsRefusedAtItsRenewal(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, g *Gateway) {
+	synctest.Test(t, func(t *testing.T) {
+		w, g := bubble(t)
 		w.renew = 30 * time.Minute
 		wantStatus(t, "before", do(g, withSession(ada)), 200)
 		w.set(func() { w.over[ada] = true })
@@ -210,7 +214,8 @@ func TestASessionThatEndsUnheardIsRefusedAtItsRenewal(t *testing.T) {
 }
 
 func TestGuessingIsBounded(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, g *Gateway) {
+	synctest.Test(t, func(t *testing.T) {
+		w, g := bubble(t)
 		hold := make(chan struct{})
 		w.set(func() { w.hold = hold })
 		var all sync.WaitGroup
@@ -242,7 +247,8 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 }
 
 func TestAClientThatLeavesDoesNotTakeTheExchangeWithIt(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world, g *Gateway) {
+	synctest.Test(t, func(t *testing.T) {
+		w, g := bubble(t)
 		hold := make(chan struct{})
 		w.set(func() { w.hold = hold })
 		ctx, leave := context.WithCancel(t.Context())
