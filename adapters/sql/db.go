@@ -42,7 +42,8 @@ func (d *DB) Query(ctx context.Context, query string, args ...any) (*Rows, error
 	if err != nil {
 		return nil, err
 	}
-	return newRows(op)(op.Client().db.QueryContext(op.Context(), query, args...))
+	rows, err := op.Client().db.QueryContext(op.Context(), query, args...)
+	return newRows(op, rows, err)
 }
 
 // QueryRow runs a statement that returns one row. Its error is that of Row.Scan,

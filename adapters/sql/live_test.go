@@ -154,7 +154,7 @@ func TestWhatRunsTooLongOnAnOldConfigurationIsEnded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer tx.Rollback()
+		defer func() { _ = tx.Rollback() }()
 		s.Configure("sql", "orders", s.with("url", s.url(s.second)))
 		_, err = tx.Exec(t.Context(), s.sleep)
 		wantFault(t, "a transaction beyond the drain", err, fault.Unavailable, "adapters.sql.replaced")
@@ -173,7 +173,7 @@ func TestAServerThatRestarts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer tx.Rollback()
+		defer func() { _ = tx.Rollback() }()
 		if err := s.engine.Stop(); err != nil {
 			t.Fatal(err)
 		}

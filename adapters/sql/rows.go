@@ -19,17 +19,15 @@ type Rows struct {
 }
 
 // newRows wraps what a query of op returned.
-func newRows(op *adapters.Operation[*client]) func(rows *sql.Rows, err error) (*Rows, error) {
-	return func(rows *sql.Rows, err error) (*Rows, error) {
-		if err != nil {
-			return nil, op.End(err)
-		}
-		r := &Rows{rows: rows, op: op}
-		// database/sql gives the connection back when the context ends; so do we.
-		ctx := op.Context()
-		r.stop = context.AfterFunc(ctx, func() { _ = r.end(ctx.Err()) })
-		return r, nil
+func newRows(op *adapters.Operation[*client], rows *sql.Rows, err error) (*Rows, error) {
+	if err != nil {
+		return nil, op.End(err)
 	}
+	r := &Rows{rows: rows, op: op}
+	// database/sql gives the connection back when the context ends; so do we.
+	ctx := op.Context()
+	r.stop = context.AfterFunc(ctx, func() { _ = r.end(ctx.Err()) })
+	return r, nil
 }
 
 // end ends the operation, once, and returns what it ended with.

@@ -60,7 +60,8 @@ func (t *Tx) Exec(ctx context.Context, query string, args ...any) (Result, error
 // Query runs a statement that returns rows. Close them before the next statement.
 func (t *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
 	op := t.held.Within(ctx, operation(query))
-	return newRows(op)(t.tx.QueryContext(op.Context(), query, args...))
+	rows, err := t.tx.QueryContext(op.Context(), query, args...)
+	return newRows(op, rows, err)
 }
 
 // QueryRow runs a statement that returns one row; see DB.QueryRow.
