@@ -301,6 +301,41 @@ func TestABrokenReconfigurationKeepsTheOld(t *testing.T) {
 	}
 }
 
+func TestAFailoverMayBeAnnouncedBeforeItIsDone(t *testing.T) {
+	s := newServer(t)
+	if s == nil {
+		return
+	}
+	s.start(t)
+	next, err := adaptertest.OpenRedis()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := next.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := next.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	s.Configure("redis", "seen", s.settings("url", "redis://"+next.Address()+"/0"))
+	s.Log.Await(t, "level=ERROR", "the old one stays in force; it is tried again", next.Address())
+	if err := s.cache.Set(t.Context(), "on", "the old one", 0).Err(); err != nil {
+		t.Errorf("before the failover: %v", err)
+	}
+	if err := next.Start(); err != nil {
+		t.Fatal(err)
+	}
+	adaptertest.Await(t, "the new server", func() error {
+		err := s.cache.Get(t.Context(), "on").Err()
+		if !fault.Is(err, fault.NotFound) {
+			return fmt.Errorf("the key is still there (%w)", err)
+		}
+		return nil
+	})
+}
+
 func TestWithoutConfigurationAndBack(t *testing.T) {
 	s := newServer(t)
 	if s == nil {
