@@ -148,7 +148,7 @@ func (l *login) identify(ctx context.Context, at, instance string, audiences []s
 		return nil, err
 	}
 	answer := new(loginpb.IdentifyResponse)
-	request := &loginpb.IdentifyRequest{Assertion: assertion, Audiences: audiences}
+	request := &loginpb.IdentifyRequest{Assertion: assertion, Audiences: audiences, Since: l.verifier.LastRevocation()}
 	if err := l.client.Call(To(outside(ctx), at), loginpb.LoginIdentify, request, answer); err != nil {
 		return nil, err
 	}

@@ -428,3 +428,64 @@ func wait(d time.Duration) {
 	timer := time.NewTimer(d)
 	<-timer.C
 }
+
+func TestChangePasswordEndsOtherSessions(t *testing.T) {
+	inEnvironment(t, func(t *testing.T, e *environment) {
+		ada := e.customer("ada")
+		other, err := e.client.Authenticate(t.Context(), &loginpb.AuthenticateRequest{Application: "customer", Identifier: "ada", Password: password, DeviceType: "ios"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		change := &loginpb.ChangePasswordRequest{Application: "customer", Identifier: "ada", OldPassword: "wrong", NewPassword: "another good password"}
+		_, err = e.client.ChangePassword(e.as(ada.GetToken()), change)
+		wantCode(t, "with a wrong old password", err, fault.Unauthorized)
+		change.OldPassword, change.NewPassword = password, "short"
+		_, err = e.client.ChangePassword(e.as(ada.GetToken()), change)
+		wantCode(t, "to one that is too short", err, fault.BadRequest)
+		change.NewPassword = "another good password"
+		if _, err := e.client.ChangePassword(e.as(ada.GetToken()), change); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.client.Exchange(t.Context(), &loginpb.ExchangeRequest{SessionId: ada.GetSessionId()}); err != nil {
+			t.Errorf("the session that changed it: %v", err)
+		}
+		_, err = e.client.Exchange(t.Context(), &loginpb.ExchangeRequest{SessionId: other.GetSessionId()})
+		wantCode(t, "the other session", err, fault.Unauthorized)
+	})
+}
+
+func TestKnownDeviceOfALoginGetsPastALockOut(t *testing.T) {
+	inEnvironment(t, func(t *testing.T, e *environment) {
+		ada := e.customer("ada")
+		request := &loginpb.AuthenticateRequest{Application: "customer", Identifier: "ada", Password: "wrong", Source: "192.0.2.1"}
+		for range 6 {
+			_, _ = e.client.Authenticate(t.Context(), request)
+		}
+		request.Password = password
+		_, err := e.client.Authenticate(t.Context(), request)
+		wantCode(t, "a stranger with the right password", err, fault.Throttled)
+		request.KnownDevice = ada.GetKnownDevice()
+		r, err := e.client.Authenticate(t.Context(), request)
+		if err != nil || r.GetKnownDevice() != ada.GetKnownDevice() {
+			t.Errorf("the known device: %q, %v; want it to be let in, and to stay %q", r.GetKnownDevice(), err, ada.GetKnownDevice())
+		}
+	})
+}
+
+func TestOnlyAdministratorsManage(t *testing.T) {
+	inEnvironment(t, func(t *testing.T, e *environment) {
+		ada := e.as(e.customer("ada", "CUSTOMER").GetToken())
+		for name, call := range map[string]func() error{
+			"create a user": func() error { _, err := e.client.CreateUser(ada, &loginpb.CreateUserRequest{}); return err },
+			"update a user": func() error { _, err := e.client.UpdateUser(ada, &loginpb.UpdateUserRequest{}); return err },
+			"delete a user": func() error { _, err := e.client.DeleteUser(ada, &loginpb.DeleteUserRequest{}); return err },
+			"list users":    func() error { _, err := e.client.Users(ada, &loginpb.UsersRequest{}); return err },
+			"grant":         func() error { _, err := e.client.SetGrant(ada, &loginpb.SetGrantRequest{}); return err },
+			"enrol":         func() error { _, err := e.client.Enrol(ada, &loginpb.EnrolRequest{}); return err },
+			"rotate":        func() error { _, err := e.client.RotateKey(ada, &loginpb.RotateKeyRequest{}); return err },
+			"read the log":  func() error { _, err := e.client.Audit(ada, &loginpb.AuditRequest{}); return err },
+		} {
+			wantCode(t, name, call(), fault.Forbidden)
+		}
+	})
+}
