@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -121,12 +122,16 @@ func (a *App) options(ctx context.Context, service string) ([]platform.Option, e
 	if err != nil {
 		return nil, err
 	}
-	return []platform.Option{
+	options := []platform.Option{
 		platform.Credential(credential),
 		platform.Place(a.config.Zone),
 		platform.Version(a.config.Version),
 		platform.Overlay(a.config.Overlay),
 		platform.Logger(a.log),
 		platform.Timing(platform.Timings{Drain: a.config.Drain}),
-	}, nil
+	}
+	if a.folder != nil {
+		options = append(options, platform.ConfigCache(filepath.Join(a.folder.path, "cache")))
+	}
+	return options, nil
 }

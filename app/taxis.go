@@ -67,6 +67,8 @@ var demoGrants = []login.Grant{
 	{Service: "core.profile", Endpoint: "write", Caller: "api.v1.driver"},
 	{Service: "core.profile", Endpoint: "read", Caller: "orchestration.neardrivers"},
 	{Service: "core.state", Endpoint: "report", Caller: "api.v1.driver"},
+	{Service: "core.profile", Endpoint: "dump", Caller: "core.profile"}, // a new instance copies from another
+	{Service: "core.state", Endpoint: "dump", Caller: "core.state"},
 }
 
 // demoSeed gives every demo the same drivers.

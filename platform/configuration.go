@@ -184,8 +184,10 @@ func (c *configuration) join(ctx context.Context) {
 		log.InfoContext(ctx, "configured")
 	case from == configFromNone:
 		log.InfoContext(ctx, "starting without configuration: defaults hold until kernel.config answers", "error", err)
+	case fault.Is(err, fault.NoRoute): // it may be starting, too; follow complains when it never comes
+		log.InfoContext(ctx, "starting with the configuration of the last time, until kernel.config is there", "error", err)
 	default:
-		log.WarnContext(ctx, "starting with what configuration there is: kernel.config does not answer on the bus", "error", err)
+		log.WarnContext(ctx, "starting with the configuration of the last time: kernel.config does not answer on the bus", "error", err)
 	}
 	ctx, c.end = context.WithCancel(ctx)
 	c.done.Go(func() { c.follow(ctx) })
