@@ -125,10 +125,10 @@ func denied(err error) string {
 		return ""
 	}
 	switch {
-	case f.Code == fault.Unauthorized && strings.HasPrefix(f.Reason, "platform."):
+	case f.Code == fault.Unauthorized && (strings.HasPrefix(f.Reason, "platform.") || f.Reason == "kernel.login.session"):
 		return "`hansom whoami` shows who you are; log in with `hansom login`, or give --session"
 	case f.Code == fault.Forbidden:
-		return "`hansom whoami` shows who you are; the log of the service that denied it says which role or grant was missing"
+		return "`hansom whoami` shows who you are; `hansom call -v` tells a request id, and `hansom why <id>` which role or grant was missing"
 	}
 	return ""
 }

@@ -75,9 +75,10 @@ func list(ctx context.Context, f *factory.Factory, o *Options) error {
 			return output.Messages(f.Out, response.GetRecords())
 		}
 		t := output.NewTable(f.Out, "AT", "ACTION", "OUTCOME", "ACTOR", "SUBJECT", "FROM", "DETAIL")
+		names := s.Names(ctx)
 		for _, r := range response.GetRecords() {
-			t.Row(output.Time(r.GetAt()), r.GetAction(), output.Line(r.GetOutcome()), output.Line(r.GetActor()),
-				output.Line(r.GetSubject()), output.Line(r.GetSource()), detail(r.GetDetail()))
+			t.Row(output.Time(r.GetAt()), r.GetAction(), output.Line(r.GetOutcome()), output.Line(names(r.GetActor())),
+				output.Line(names(r.GetSubject())), output.Line(r.GetSource()), detail(r.GetDetail()))
 		}
 		return t.Flush()
 	})

@@ -42,12 +42,14 @@ func New(f *factory.Factory, run func(context.Context, *Options) error) *cobra.C
 	cmd := &cobra.Command{
 		Use:   "call <service> <endpoint> [<json> | @<file> | -]",
 		Short: "Call an endpoint of a service and print its answer",
-		Long: `Call an endpoint of a service over the bus, as the operator, and print its answer as JSON.
+		Long: `Call an endpoint of a service over the bus, as who "hansom whoami" shows, and print its answer as JSON. --session acts as
+somebody else.
 
 The request is JSON: an argument, @file, or - (also @-) for standard input; without one it is {}. An error of the platform
 is printed with its code, such as NO_ROUTE, and its reason; the exit status is then 1.`,
 		Example: `  hansom call core.city read '{"code":"LON"}'
-  hansom call core.eta health --instance core.eta-0190a0b0-... -v`,
+  hansom call core.eta health --instance core.eta-0190a0b0-... -v
+  hansom call core.state near @near.json --session "$(hansom session authas demo -a customer --reason test -o json | jq -r .session_id)"`,
 		Args:              factory.Args(cobra.RangeArgs(2, 3)),
 		ValidArgsFunction: f.CompleteServices(&o.Connection, true),
 		RunE: func(cmd *cobra.Command, args []string) error {

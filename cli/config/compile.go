@@ -43,7 +43,7 @@ hidden. -o json adds the revision and the hash by which instances know it.`,
 }
 
 func compile(ctx context.Context, f *factory.Factory, o *CompileOptions) error {
-	return o.with(ctx, f, func(c *configpb.ConfigClient) error {
+	return o.with(ctx, f, func(c *client) error {
 		r, err := c.Compile(ctx, &configpb.CompileRequest{Layers: o.message(), Path: o.Path, AsOf: o.AsOf})
 		if err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -48,9 +49,21 @@ func (c *common) bind(cmd *cobra.Command) {
 }
 
 // with calls kernel.config over a session of its own.
-func (c *common) with(ctx context.Context, f *factory.Factory, do func(*configpb.ConfigClient) error) error {
-	return f.With(ctx, c.Connection, func(s *factory.Session) error { return do(configpb.NewConfigClient(s)) })
+func (c *common) with(ctx context.Context, f *factory.Factory, do func(*client) error) error {
+	return f.With(ctx, c.Connection, func(s *factory.Session) error {
+		return do(&client{configpb.NewConfigClient(s), sync.OnceValue(func() func(string) string { return s.Names(ctx) })})
+	})
 }
+
+// client is kernel.config, and the names of authors.
+type client struct {
+	*configpb.ConfigClient
+
+	names func() func(id string) string
+}
+
+// author is how people know who set something.
+func (c *client) author(id string) string { return output.Line(c.names()(id)) }
 
 // bindMessage adds the flag that every change needs.
 func bindMessage(cmd *cobra.Command, message *string) {

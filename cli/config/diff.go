@@ -84,7 +84,7 @@ func (o *DiffOptions) dryRun(ctx context.Context, f *factory.Factory, args []str
 	if replace {
 		s.Kind = configpb.Edit_KIND_REPLACE
 	}
-	return o.with(ctx, f, func(c *configpb.ConfigClient) error {
+	return o.with(ctx, f, func(c *client) error {
 		response, err := s.write(ctx, c)
 		if err != nil {
 			return err
@@ -95,7 +95,7 @@ func (o *DiffOptions) dryRun(ctx context.Context, f *factory.Factory, args []str
 
 func diff(ctx context.Context, f *factory.Factory, o *DiffOptions) error {
 	request := &configpb.DiffRequest{FromRevision: o.From, ToRevision: o.To, Prefix: o.Prefix, ToExport: o.Against}
-	return o.with(ctx, f, func(c *configpb.ConfigClient) error {
+	return o.with(ctx, f, func(c *client) error {
 		response, err := c.Diff(ctx, request)
 		if err != nil {
 			return err

@@ -50,8 +50,8 @@ again as it is gives up; the text is then kept in a file. Without -m the message
 }
 
 func edit(ctx context.Context, f *factory.Factory, o *EditOptions) error {
-	return o.with(ctx, f, func(c *configpb.ConfigClient) error {
-		e := &editing{f: f, o: o, client: c}
+	return o.with(ctx, f, func(c *client) error {
+		e := &editing{f: f, o: o, config: c}
 		if err := e.load(ctx); err != nil {
 			return err
 		}
@@ -63,7 +63,7 @@ func edit(ctx context.Context, f *factory.Factory, o *EditOptions) error {
 type editing struct {
 	f      *factory.Factory
 	o      *EditOptions
-	client *configpb.ConfigClient
+	config *client
 
 	base     []byte // the document that the text was made from, indented
 	revision uint64 // of base; 0: there is none
@@ -76,7 +76,7 @@ type editing struct {
 
 // load reads the document as it is now. One that is not there begins empty.
 func (e *editing) load(ctx context.Context) error {
-	response, err := e.client.Read(ctx, &configpb.ReadRequest{Id: e.o.ID})
+	response, err := e.config.Read(ctx, &configpb.ReadRequest{Id: e.o.ID})
 	switch {
 	case fault.Is(err, fault.NotFound):
 		e.base, e.revision = []byte("{}\n"), 0
@@ -196,7 +196,7 @@ func (e *editing) submit(ctx context.Context) (done bool, err error) {
 		common: e.o.common, ID: e.o.ID, Kind: configpb.Edit_KIND_REPLACE, JSON: e.text, Message: e.message,
 		Expect: e.revision, CheckExpect: true,
 	}
-	response, err := s.write(ctx, e.client)
+	response, err := s.write(ctx, e.config)
 	switch {
 	case err == nil:
 		return true, s.tell(e.f, response)

@@ -45,7 +45,7 @@ it say of it, indented. A path, dotted, keeps to what is at or below it.`,
 }
 
 func explain(ctx context.Context, f *factory.Factory, o *CompileOptions) error {
-	return o.with(ctx, f, func(c *configpb.ConfigClient) error {
+	return o.with(ctx, f, func(c *client) error {
 		response, err := c.Explain(ctx, &configpb.ExplainRequest{Layers: o.message(), Path: o.Path, AsOf: o.AsOf})
 		if err != nil {
 			return err
@@ -57,7 +57,7 @@ func explain(ctx context.Context, f *factory.Factory, o *CompileOptions) error {
 			_, err := fmt.Fprintf(f.Err, "nothing is set%s\n", at(o.Path))
 			return err
 		}
-		return printLeaves(f, response.GetLeaves())
+		return printLeaves(f, c, response.GetLeaves())
 	})
 }
 
@@ -68,10 +68,10 @@ func at(path string) string {
 	return " at " + path
 }
 
-func printLeaves(f *factory.Factory, leaves []*configpb.Leaf) error {
+func printLeaves(f *factory.Factory, c *client, leaves []*configpb.Leaf) error {
 	t := output.NewTable(f.Out, "PATH", "VALUE", "DOCUMENT", "REVISION", "AUTHOR", "MESSAGE")
 	for _, l := range leaves {
-		t.Row(output.Line(l.GetPath()), output.Line(string(l.GetValue())), l.GetId(), l.GetRevision(), output.Line(l.GetAuthor()), output.Line(l.GetMessage()))
+		t.Row(output.Line(l.GetPath()), output.Line(string(l.GetValue())), l.GetId(), l.GetRevision(), c.author(l.GetAuthor()), output.Line(l.GetMessage()))
 		for _, below := range l.GetOverridden() {
 			t.Row("  over", output.Line(string(below.GetValue())), below.GetId(), below.GetRevision())
 		}

@@ -35,7 +35,7 @@ compares another environment with it.`,
 }
 
 func export(ctx context.Context, f *factory.Factory, o *LsOptions) error {
-	return o.with(ctx, f, func(c *configpb.ConfigClient) error {
+	return o.with(ctx, f, func(c *client) error {
 		response, err := c.Export(ctx, &configpb.ExportRequest{AsOf: o.AsOf, Prefix: o.Prefix})
 		if err != nil {
 			return err

@@ -44,7 +44,7 @@ error.`,
 }
 
 func get(ctx context.Context, f *factory.Factory, o *GetOptions) error {
-	return o.with(ctx, f, func(c *configpb.ConfigClient) error {
+	return o.with(ctx, f, func(c *client) error {
 		response, err := c.Read(ctx, &configpb.ReadRequest{Id: o.ID, AsOf: o.AsOf})
 		if err != nil {
 			return err
@@ -54,7 +54,7 @@ func get(ctx context.Context, f *factory.Factory, o *GetOptions) error {
 			return output.Value(f.Out, storedOf(d))
 		}
 		if o.Verbose {
-			_, _ = fmt.Fprintf(f.Err, "revision %d by %s at %s: %s\n", d.GetRevision(), output.Line(d.GetAuthor()), output.Time(d.GetAt()), output.Line(d.GetMessage()))
+			_, _ = fmt.Fprintf(f.Err, "revision %d by %s at %s: %s\n", d.GetRevision(), c.author(d.GetAuthor()), output.Time(d.GetAt()), output.Line(d.GetMessage()))
 		}
 		return output.Raw(f.Out, d.GetJson())
 	})

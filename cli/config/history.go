@@ -51,7 +51,7 @@ func NewHistory(f *factory.Factory, run func(context.Context, *factory.Factory, 
 
 func history(ctx context.Context, f *factory.Factory, o *HistoryOptions) error {
 	request := &configpb.HistoryRequest{Prefix: o.Prefix, Before: o.Before, Limit: o.Limit, Changes: o.Changes}
-	return o.with(ctx, f, func(c *configpb.ConfigClient) error {
+	return o.with(ctx, f, func(c *client) error {
 		response, err := c.History(ctx, request)
 		if err != nil {
 			return err
@@ -64,7 +64,7 @@ func history(ctx context.Context, f *factory.Factory, o *HistoryOptions) error {
 			}
 			return output.Value(f.Out, views)
 		}
-		if err := printHistory(f.Out, all, o.Changes); err != nil {
+		if err := printHistory(f.Out, c, all, o.Changes); err != nil {
 			return err
 		}
 		if response.GetMore() {
@@ -74,11 +74,11 @@ func history(ctx context.Context, f *factory.Factory, o *HistoryOptions) error {
 	})
 }
 
-func printHistory(w io.Writer, all []*configpb.Revision, changes bool) error {
+func printHistory(w io.Writer, c *client, all []*configpb.Revision, changes bool) error {
 	if !changes {
 		t := output.NewTable(w, "REVISION", "AT", "AUTHOR", "DOCUMENTS", "MESSAGE")
 		for _, r := range all {
-			t.Row(r.GetRevision(), output.Time(r.GetAt()), output.Line(r.GetAuthor()), documentsOf(r), output.Line(r.GetMessage()))
+			t.Row(r.GetRevision(), output.Time(r.GetAt()), c.author(r.GetAuthor()), documentsOf(r), output.Line(r.GetMessage()))
 		}
 		return t.Flush()
 	}
@@ -86,7 +86,7 @@ func printHistory(w io.Writer, all []*configpb.Revision, changes bool) error {
 		if i > 0 {
 			_, _ = fmt.Fprintln(w)
 		}
-		if err := printRevision(w, r); err != nil {
+		if err := printRevision(w, c, r); err != nil {
 			return err
 		}
 	}
@@ -94,8 +94,8 @@ func printHistory(w io.Writer, all []*configpb.Revision, changes bool) error {
 }
 
 // printRevision writes one revision with what changed.
-func printRevision(w io.Writer, r *configpb.Revision) error {
-	_, _ = fmt.Fprintf(w, "revision %d by %s at %s: %s\n", r.GetRevision(), output.Line(r.GetAuthor()), output.Time(r.GetAt()), output.Line(r.GetMessage()))
+func printRevision(w io.Writer, c *client, r *configpb.Revision) error {
+	_, _ = fmt.Fprintf(w, "revision %d by %s at %s: %s\n", r.GetRevision(), c.author(r.GetAuthor()), output.Time(r.GetAt()), output.Line(r.GetMessage()))
 	return printChanges(w, r.GetChanges())
 }
 

@@ -41,7 +41,7 @@ func NewLs(f *factory.Factory, run func(context.Context, *factory.Factory, *LsOp
 }
 
 func list(ctx context.Context, f *factory.Factory, o *LsOptions) error {
-	return o.with(ctx, f, func(c *configpb.ConfigClient) error {
+	return o.with(ctx, f, func(c *client) error {
 		all, err := documents(ctx, c, o)
 		if err != nil {
 			return err
@@ -55,14 +55,14 @@ func list(ctx context.Context, f *factory.Factory, o *LsOptions) error {
 		}
 		t := output.NewTable(f.Out, "ID", "REVISION", "AT", "AUTHOR", "MESSAGE")
 		for _, d := range all {
-			t.Row(d.GetId(), d.GetRevision(), output.Time(d.GetAt()), output.Line(d.GetAuthor()), output.Line(d.GetMessage()))
+			t.Row(d.GetId(), d.GetRevision(), output.Time(d.GetAt()), c.author(d.GetAuthor()), output.Line(d.GetMessage()))
 		}
 		return t.Flush()
 	})
 }
 
 // documents reads all pages, as of one revision.
-func documents(ctx context.Context, c *configpb.ConfigClient, o *LsOptions) ([]*configpb.Document, error) {
+func documents(ctx context.Context, c *client, o *LsOptions) ([]*configpb.Document, error) {
 	var all []*configpb.Document
 	request := &configpb.ListRequest{Prefix: o.Prefix, AsOf: o.AsOf}
 	for {

@@ -67,7 +67,7 @@ would change.`,
 }
 
 func rollback(ctx context.Context, f *factory.Factory, o *RollbackOptions) error {
-	return o.with(ctx, f, func(c *configpb.ConfigClient) error {
+	return o.with(ctx, f, func(c *client) error {
 		request, err := o.request(ctx, c)
 		if err != nil {
 			return err
@@ -76,7 +76,7 @@ func rollback(ctx context.Context, f *factory.Factory, o *RollbackOptions) error
 		if err != nil {
 			return err
 		}
-		if err := o.tell(f, response); err != nil {
+		if err := o.tell(f, c, response); err != nil {
 			return err
 		}
 		if n := len(response.GetConflicts()); n > 0 {
@@ -86,7 +86,7 @@ func rollback(ctx context.Context, f *factory.Factory, o *RollbackOptions) error
 	})
 }
 
-func (o *RollbackOptions) request(ctx context.Context, c *configpb.ConfigClient) (*configpb.RollbackRequest, error) {
+func (o *RollbackOptions) request(ctx context.Context, c *client) (*configpb.RollbackRequest, error) {
 	r := &configpb.RollbackRequest{Id: o.ID, Seen: o.Seen, Force: o.Force, Message: o.Message, DryRun: o.DryRun}
 	if strings.TrimSpace(r.Message) == "" {
 		r.Message = "dry run"
@@ -106,7 +106,7 @@ func (o *RollbackOptions) request(ctx context.Context, c *configpb.ConfigClient)
 }
 
 // newest returns the revision of the whole history.
-func newest(ctx context.Context, c *configpb.ConfigClient) (uint64, error) {
+func newest(ctx context.Context, c *client) (uint64, error) {
 	response, err := c.List(ctx, &configpb.ListRequest{Limit: 1})
 	return response.GetRevision(), err
 }
@@ -118,14 +118,14 @@ func leaves(n int) string {
 	return fmt.Sprintf("%d leaves were", n)
 }
 
-func (o *RollbackOptions) tell(f *factory.Factory, r *configpb.RollbackResponse) error {
+func (o *RollbackOptions) tell(f *factory.Factory, k *client, r *configpb.RollbackResponse) error {
 	if o.Format == output.JSON {
 		return output.Value(f.Out, outcome{r.GetRevision(), o.DryRun, changesOf(r.GetChanges()), conflictsOf(r.GetConflicts())})
 	}
 	if len(r.GetConflicts()) > 0 {
 		t := output.NewTable(f.Err, "DOCUMENT", "PATH", "CHANGED IN", "BY", "MESSAGE")
 		for _, c := range r.GetConflicts() {
-			t.Row(c.GetId(), output.Line(c.GetPath()), c.GetRevision(), output.Line(c.GetAuthor()), output.Line(c.GetMessage()))
+			t.Row(c.GetId(), output.Line(c.GetPath()), c.GetRevision(), k.author(c.GetAuthor()), output.Line(c.GetMessage()))
 		}
 		return t.Flush()
 	}

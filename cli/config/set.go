@@ -85,7 +85,7 @@ func (o *SetOptions) check(cmd *cobra.Command) error {
 }
 
 func set(ctx context.Context, f *factory.Factory, o *SetOptions) error {
-	return o.with(ctx, f, func(c *configpb.ConfigClient) error {
+	return o.with(ctx, f, func(c *client) error {
 		response, err := o.write(ctx, c)
 		if err != nil {
 			return explained(o.ID, err)
@@ -94,7 +94,7 @@ func set(ctx context.Context, f *factory.Factory, o *SetOptions) error {
 	})
 }
 
-func (o *SetOptions) write(ctx context.Context, c *configpb.ConfigClient) (*configpb.UpdateResponse, error) {
+func (o *SetOptions) write(ctx context.Context, c *client) (*configpb.UpdateResponse, error) {
 	message := o.Message
 	if strings.TrimSpace(message) == "" {
 		message = "dry run"

@@ -45,7 +45,7 @@ what the newest revision gives it. SOURCE is where its configuration came from: 
 }
 
 func status(ctx context.Context, f *factory.Factory, o *StatusOptions) error {
-	return o.with(ctx, f, func(c *configpb.ConfigClient) error {
+	return o.with(ctx, f, func(c *client) error {
 		response, err := c.Status(ctx, &configpb.StatusRequest{Service: o.Service})
 		if err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
@@ -54,7 +55,8 @@ service is configured from. None is left out, also when the connection was away.
 
 func watch(ctx context.Context, f *factory.Factory, o *WatchOptions) error {
 	return f.With(ctx, o.Connection, func(s *factory.Session) error {
-		client := configpb.NewConfigClient(s)
+		names := sync.OnceValue(func() func(string) string { return s.Names(ctx) })
+		k := &client{configpb.NewConfigClient(s), names}
 		news := make(chan uint64, 1)
 		sub, err := s.Bus.Subscribe(ctx, bus.Subscription{Topic: events}, hear(news))
 		if err != nil {
@@ -63,12 +65,12 @@ func watch(ctx context.Context, f *factory.Factory, o *WatchOptions) error {
 		defer func() { _ = sub.Close() }()
 		last := o.Since
 		if last == 0 {
-			if last, err = newest(ctx, client); err != nil {
+			if last, err = newest(ctx, k); err != nil {
 				return err
 			}
 			_, _ = fmt.Fprintf(f.Err, "watching from revision %d on; stop with Ctrl-C\n", last)
 		}
-		err = o.follow(ctx, f, client, news, last)
+		err = o.follow(ctx, f, k, news, last)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -98,7 +100,7 @@ func hear(news chan uint64) bus.EventHandler {
 }
 
 // follow prints what came after revision last. Where the platform is away it waits.
-func (o *WatchOptions) follow(ctx context.Context, f *factory.Factory, c *configpb.ConfigClient, news <-chan uint64, last uint64) error {
+func (o *WatchOptions) follow(ctx context.Context, f *factory.Factory, c *client, news <-chan uint64, last uint64) error {
 	for told := last + 1; ; {
 		if told > last {
 			missed, err := since(ctx, c, last)
@@ -107,7 +109,7 @@ func (o *WatchOptions) follow(ctx context.Context, f *factory.Factory, c *config
 			}
 			for _, r := range missed {
 				last = r.GetRevision()
-				if err := o.print(f, r); err != nil {
+				if err := o.print(f, c, r); err != nil {
 					return err
 				}
 			}
@@ -121,7 +123,7 @@ func (o *WatchOptions) follow(ctx context.Context, f *factory.Factory, c *config
 }
 
 // since returns the revisions after one, oldest first.
-func since(ctx context.Context, c *configpb.ConfigClient, last uint64) ([]*configpb.Revision, error) {
+func since(ctx context.Context, c *client, last uint64) ([]*configpb.Revision, error) {
 	var missed []*configpb.Revision
 	request := &configpb.HistoryRequest{Limit: 100, Changes: true}
 	for {
@@ -143,17 +145,17 @@ func since(ctx context.Context, c *configpb.ConfigClient, last uint64) ([]*confi
 }
 
 // print prints the part of a revision that is watched for.
-func (o *WatchOptions) print(f *factory.Factory, r *configpb.Revision) error {
+func (o *WatchOptions) print(f *factory.Factory, c *client, r *configpb.Revision) error {
 	r = proto.CloneOf(r)
 	r.Ids = slices.DeleteFunc(r.GetIds(), func(id string) bool { return !concerns(o.Of, id) })
-	r.Changes = slices.DeleteFunc(r.GetChanges(), func(c *configpb.Change) bool { return !concerns(o.Of, c.GetId()) })
+	r.Changes = slices.DeleteFunc(r.GetChanges(), func(d *configpb.Change) bool { return !concerns(o.Of, d.GetId()) })
 	if len(r.GetIds()) == 0 {
 		return nil
 	}
 	if o.Format == output.JSON {
 		return output.JSONLine(f.Out, revisionOf(r))
 	}
-	return printRevision(f.Out, r)
+	return printRevision(f.Out, c, r)
 }
 
 // concerns reports whether a document is watched for: its id begins with of, or of is a

@@ -41,8 +41,9 @@ func list(ctx context.Context, f *factory.Factory, o *Options) error {
 			return output.Messages(f.Out, response.GetGrants())
 		}
 		t := output.NewTable(f.Out, "CALLER", "SERVICE", "ENDPOINT", "AUTHOR", "AT")
+		names := s.Names(ctx)
 		for _, g := range response.GetGrants() {
-			t.Row(g.GetCaller(), g.GetService(), g.GetEndpoint(), output.Line(g.GetAuthor()), output.Time(g.GetAt()))
+			t.Row(g.GetCaller(), g.GetService(), g.GetEndpoint(), output.Line(names(g.GetAuthor())), output.Time(g.GetAt()))
 		}
 		return t.Flush()
 	})

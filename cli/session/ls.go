@@ -47,9 +47,10 @@ func list(ctx context.Context, f *factory.Factory, o *Options) error {
 			return output.Messages(f.Out, response.GetSessions())
 		}
 		t := output.NewTable(f.Out, "SESSION", "APPLICATION", "USER", "DEVICE", "CREATED", "EXPIRES", "FROM", "ACTOR")
+		names := s.Names(ctx)
 		for _, s := range response.GetSessions() {
-			t.Row(s.GetId(), s.GetApplication(), s.GetUser(), s.GetDeviceType(), output.Time(s.GetCreated()), output.Time(s.GetExpires()),
-				output.Line(s.GetSource()), s.GetActor())
+			t.Row(s.GetId(), s.GetApplication(), names(s.GetUser()), s.GetDeviceType(), output.Time(s.GetCreated()), output.Time(s.GetExpires()),
+				output.Line(s.GetSource()), names(s.GetActor()))
 		}
 		return t.Flush()
 	})
