@@ -23,6 +23,7 @@ type line struct {
 	HandledMS float64 `json:"handled_ms"` // as the instance saw it; -1: unknown
 	Code      string  `json:"code"`       // empty: success
 	Reason    string  `json:"reason"`
+	Detail    string  `json:"detail,omitempty"` // why it was denied; the caller was not told
 	Cohort    int32   `json:"cohort"` // -1: none
 	Overlay   string  `json:"overlay"`
 	Calls     []line  `json:"calls"`
@@ -48,7 +49,7 @@ func lines(calls []*call, origin time.Time) []line {
 			Instance: h.GetInstance(), Version: h.GetVersion(), Zone: h.GetZone(),
 			Attempt: h.GetAttempt(), StartMS: milliseconds(c.start().Sub(origin)),
 			TookMS: took(c.client), HandledMS: took(c.server),
-			Code: failed.GetCode(), Reason: failed.GetReason(),
+			Code: failed.GetCode(), Reason: failed.GetReason(), Detail: c.server.GetDetail(),
 			Cohort: h.GetCohort(), Overlay: h.GetOverlay(),
 			Calls: lines(c.children, origin),
 		}
@@ -87,7 +88,25 @@ func show(w io.Writer, id string, calls []*call) error {
 	for _, l := range r.Calls {
 		row(t, l, "", "")
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	return explain(w, r.Calls)
+}
+
+// explain tells of denials what the callers were not told.
+func explain(w io.Writer, calls []line) error {
+	for _, l := range calls {
+		if l.Detail != "" {
+			if _, err := fmt.Fprintf(w, "\n%s %s was denied: %s\n", l.Service, l.Endpoint, l.Detail); err != nil {
+				return err
+			}
+		}
+		if err := explain(w, l.Calls); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // row writes a call and those below it. first leads its own line, rest those below.
