@@ -74,7 +74,7 @@ func (g *Gateway) forward(v *visit) error {
 	}
 	defer cancel()
 	response, err := g.svc.HTTP(ctx, to.service, to.endpoint, &hansompb.HttpRequest{
-		Method: v.r.Method, Path: path, Query: withoutSession(v.r.URL.RawQuery), Host: v.r.Host, RemoteAddr: v.r.RemoteAddr,
+		Method: v.r.Method, Path: path, Query: withoutSession(v.r.URL.RawQuery), Host: v.r.Host, RemoteAddr: clientOf(v.r, g.limits.Load().proxies),
 		Header: incoming(v.r.Header), Body: body, RequestId: v.id,
 	}, g.repeatable(idempotent)...)
 	v.endpoint = g.label(to, err)

@@ -107,7 +107,8 @@ func New(svc *platform.Service, c Config) (*Gateway, error) {
 	if c.Logger == svc.Logger() {
 		g.log = c.Logger
 	}
-	g.limits.Store(&limits{c.Budget, c.BodyLimit, c.Concurrency})
+	start := c.limits()
+	g.limits.Store(&start)
 	g.server = g.newServer()
 	g.followConfig()
 	svc.Check("keys", g.checkKeys)
@@ -131,7 +132,7 @@ func (c Config) withDefaults(svc *platform.Service) (Config, error) {
 	c.Drain = orDefault(c.Drain, c.Budget)
 	c.Read = orDefault(c.Read, 15*time.Second)
 	c.Logger = orDefault(c.Logger, svc.Logger())
-	return c, limits{c.Budget, c.BodyLimit, c.Concurrency}.check()
+	return c, c.limits().check()
 }
 
 func orDefault[T comparable](v, fallback T) T {

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"fmt"
+	"net/netip"
+	"reflect"
 	"time"
 
 	"github.com/hansom-platform/hansom/platform/config"
@@ -15,6 +17,13 @@ type limits struct {
 	Timeout     time.Duration `json:"timeout"`
 	BodyLimit   int           `json:"body_limit"`
 	Concurrency int           `json:"concurrency"`
+
+	TrustedProxies []string       `json:"trusted_proxies"` // whose X-Forwarded-For is believed
+	proxies        []netip.Prefix // the same
+}
+
+func (c Config) limits() limits {
+	return limits{Timeout: c.Budget, BodyLimit: c.BodyLimit, Concurrency: c.Concurrency}
 }
 
 // Bounds of what may be configured. Beyond them is a slip of the keyboard.
@@ -39,19 +48,22 @@ func (l limits) check() error {
 // configure takes over the limits that are configured, and those of Config for what
 // is not. A mistake leaves all of them as they are.
 func (g *Gateway) configure(values *config.Values) {
-	next := limits{g.config.Budget, g.config.BodyLimit, g.config.Concurrency}
+	next := g.config.limits()
 	err := values.Decode(configKey, &next)
 	if err == nil {
 		err = next.check()
+	}
+	if err == nil {
+		next.proxies, err = networks(next.TrustedProxies)
 	}
 	now := g.limits.Load()
 	switch {
 	case err != nil:
 		g.log.Error("the configuration of the gateway is refused, what was valid before stays: mend or roll it back with hansom config",
 			"error", err, "revision", values.Revision(), "timeout", now.Timeout, "body_limit", now.BodyLimit, "concurrency", now.Concurrency)
-	case next != *now:
+	case !reflect.DeepEqual(next, *now):
 		g.limits.Store(&next)
 		g.log.Info("the limits of the gateway have changed", "revision", values.Revision(),
-			"timeout", next.Timeout, "body_limit", next.BodyLimit, "concurrency", next.Concurrency)
+			"timeout", next.Timeout, "body_limit", next.BodyLimit, "concurrency", next.Concurrency, "trusted_proxies", next.TrustedProxies)
 	}
 }

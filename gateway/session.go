@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -198,7 +199,7 @@ func (s *sessions) settle(d digest, a *asking) {
 	case a.err == nil:
 		makeRoom(s.held, maxHeld)
 		s.held[d] = a.held
-	case a.err == error(errEnded):
+	case errors.Is(a.err, errEnded):
 		now := time.Now()
 		maps.DeleteFunc(s.ended, func(_ digest, until time.Time) bool { return len(s.ended) >= maxEnded && now.After(until) })
 		makeRoom(s.ended, maxEnded)

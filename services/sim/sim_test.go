@@ -339,7 +339,9 @@ func TestALoginThatIsRefusedLaterIsNotHammered(t *testing.T) {
 		g.mu.Unlock()
 		time.Sleep(10 * time.Minute)
 		stop()
-		<-done
+		if err := <-done; err != nil {
+			t.Errorf("Run: want nil at the end, got %v", err)
+		}
 		if g.logins < 10 || g.logins > 300 {
 			t.Errorf("%d logins in ten minutes, want it tried again, every two seconds at most", g.logins)
 		}
