@@ -50,6 +50,9 @@ func (s *server) MultiCompile(ctx context.Context, r *configpb.MultiCompileReque
 // stateFor returns the state that answers the caller, at least at the given revision. Administrators see
 // what anybody has written, as long as the store answers.
 func (s *server) stateFor(ctx context.Context, c caller, least uint64) (*history.State, error) {
+	if err := s.ready(); err != nil {
+		return nil, err
+	}
 	if c.admin {
 		state, err := s.history.CatchUp(ctx)
 		if err == nil && state.Revision >= least {

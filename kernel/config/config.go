@@ -29,6 +29,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hansom-platform/hansom/fault"
 	"github.com/hansom-platform/hansom/kernel/config/history"
 	"github.com/hansom-platform/hansom/platform"
 	"github.com/hansom-platform/hansom/platform/auth"
@@ -72,7 +73,7 @@ type server struct {
 	log     *slog.Logger
 	sealer  *sealer
 	schemas *schemas
-	history *history.Log // from open on
+	history *history.Log // once ready
 	opened  atomic.Bool
 	outbox  *outbox
 
@@ -96,6 +97,14 @@ func (s *server) open(ctx context.Context) error {
 	}
 	s.opened.Store(true)
 	return nil
+}
+
+// ready tells whether the history was read. Before, nothing is to be done with it.
+func (s *server) ready() error {
+	if s.opened.Load() {
+		return nil
+	}
+	return fault.New(fault.Unavailable, "kernel.config.starting", "this instance of kernel.config has not read its history yet; try again")
 }
 
 var _ configpb.ConfigServer = (*server)(nil)

@@ -101,7 +101,7 @@ func (s *server) hear(ctx context.Context, e *platform.Event) error {
 	if err := proto.Unmarshal(e.Message.Body, m); err != nil {
 		return err
 	}
-	if m.GetRevision() <= s.history.State().Revision {
+	if !s.opened.Load() || m.GetRevision() <= s.history.State().Revision {
 		return nil
 	}
 	_, err := s.history.CatchUp(ctx)

@@ -120,7 +120,7 @@ func fits[M proto.Message](m M, remedy string) (M, error) {
 func cut[M proto.Message](all []M, used int) (fitting []M, size int, omitted uint32) {
 	for i, m := range all {
 		if used += proto.Size(m) + perElement; used > pageSize {
-			return all[:i], pageSize, uint32(len(all) - i) //nolint:gosec // a length
+			return all[:i], pageSize, uint32(len(all) - i)
 		}
 	}
 	return all, used, 0

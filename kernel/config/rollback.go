@@ -16,6 +16,9 @@ func (s *server) Rollback(ctx context.Context, r *configpb.RollbackRequest) (*co
 	if err := checkMessage(r.GetMessage()); err != nil {
 		return nil, err
 	}
+	if err := s.ready(); err != nil {
+		return nil, err
+	}
 	least := max(r.GetTo(), r.GetUndo(), r.GetSeen())
 	if _, err := s.history.Reach(ctx, least); err != nil {
 		return nil, err

@@ -54,7 +54,7 @@ func TestHiddenSecretsKeepWhatIsStored(t *testing.T) {
 		if len(changed.GetChanges()) != 1 || strings.Contains(changes(changed.GetChanges()), "two") {
 			t.Errorf("a changed secret shows as %s, want one change without the value", changes(changed.GetChanges()))
 		}
-		h.client.Rollback(t.Context(), &configpb.RollbackRequest{What: &configpb.RollbackRequest_Undo{Undo: changed.GetRevision()}, Message: "back"})
+		h.rollback(undo(changed.GetRevision()))
 		equal(t, "rolled back", plain(), `{"p":"one"}`)
 	})
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/hansom-platform/hansom/fault"
 	"github.com/hansom-platform/hansom/platform"
 	configpb "github.com/hansom-platform/hansom/proto/kernel/config"
 	"github.com/hansom-platform/hansom/store"
@@ -114,8 +113,8 @@ type itself struct{ *server }
 
 // Compile implements platform.ConfigSource.
 func (i itself) Compile(ctx context.Context, r *configpb.CompileRequest) (*configpb.CompileResponse, error) {
-	if !i.opened.Load() {
-		return nil, fault.New(fault.Unavailable, "kernel.config.starting", "this instance of kernel.config has not read its history yet")
+	if err := i.ready(); err != nil {
+		return nil, err
 	}
 	state, err := i.history.Reach(ctx, max(r.GetAsOf(), r.GetAtLeast()))
 	if err != nil {

@@ -58,6 +58,9 @@ type changed struct {
 
 // change appends what decide makes of the newest state, if that satisfies the schemas. In a dry run it only tells.
 func (s *server) change(ctx context.Context, author, message string, dry bool, decide func(*history.State) ([]history.Edit, error)) (changed, error) {
+	if err := s.ready(); err != nil {
+		return changed{}, err
+	}
 	var changes []*configpb.Change
 	judged := func(state *history.State) ([]history.Edit, error) {
 		changes = nil

@@ -125,7 +125,8 @@ func (w *web) compileHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	rw.Header().Set("Content-Type", "application/json")
 	rw.Header().Set("Content-Length", strconv.Itoa(len(answer.GetDocument())))
-	_, _ = rw.Write(answer.GetDocument())
+	rw.Header().Set("X-Content-Type-Options", "nosniff")
+	_, _ = rw.Write(answer.GetDocument()) //nolint:gosec // JSON, which no browser takes for a page
 }
 
 func (w *web) bearer(r *http.Request) (caller, error) {
