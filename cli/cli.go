@@ -23,6 +23,7 @@ import (
 	"github.com/hansom-platform/hansom/cli/factory"
 	"github.com/hansom-platform/hansom/cli/grant"
 	"github.com/hansom-platform/hansom/cli/identity"
+	"github.com/hansom-platform/hansom/cli/initialise"
 	"github.com/hansom-platform/hansom/cli/login"
 	"github.com/hansom-platform/hansom/cli/logout"
 	"github.com/hansom-platform/hansom/cli/ls"
