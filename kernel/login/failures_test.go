@@ -122,6 +122,13 @@ func TestSourceThatTriesManyAccountsIsThrottled(t *testing.T) {
 		}
 		_, err := s.try("ada", password, "web", "", "2001:db8::2")
 		wantCode(t, "the same network of 64 bits", err, fault.Throttled)
+		u, err := s.users.find(t.Context(), "customer", "ada")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.try("ada", password, "web", s.devices.issue(u.ID, ""), "2001:db8::2"); err != nil {
+			t.Errorf("a known device in the same network: %v", err)
+		}
 		if _, err := s.try("ada", password, "web", "", "2001:db8:0:1::1"); err != nil {
 			t.Errorf("another network: %v", err)
 		}
