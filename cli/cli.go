@@ -81,7 +81,7 @@ of taxis, in one process; the other commands look into a running platform and st
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	},
-		up.New(f, nil), run.New(f, nil), sim.New(f, nil),
+		up.New(f, nil), initialise.New(f, nil), run.New(f, nil), sim.New(f, nil),
 		call.New(f, nil), ls.New(f), traffic.New(f), why.New(f, nil),
 		config.New(f), city.New(f),
 		login.New(f, nil), logout.New(f, nil), whoami.New(f, nil),

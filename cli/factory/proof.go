@@ -95,7 +95,7 @@ func (p *prover) find(ctx context.Context) (Proof, error) {
 	if p.given.Session != "" {
 		proof, err := p.exchange(ctx, p.given)
 		if ended(err) {
-			return Proof{}, fmt.Errorf("the session from %s is not good (any more): %w; log in with `hansom login`", p.given.Source, err)
+			return Proof{}, fmt.Errorf("the session from %s is not good (any more): %w", p.given.Source, err)
 		}
 		return proof, err
 	}

@@ -24,7 +24,7 @@ type line struct {
 	Code      string  `json:"code"`       // empty: success
 	Reason    string  `json:"reason"`
 	Detail    string  `json:"detail,omitempty"` // why it was denied; the caller was not told
-	Cohort    int32   `json:"cohort"` // -1: none
+	Cohort    int32   `json:"cohort"`           // -1: none
 	Overlay   string  `json:"overlay"`
 	Calls     []line  `json:"calls"`
 }
