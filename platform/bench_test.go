@@ -12,6 +12,8 @@ import (
 	"github.com/hansom-platform/hansom/bus"
 	"github.com/hansom-platform/hansom/bus/driver"
 	"github.com/hansom-platform/hansom/platform"
+	"github.com/hansom-platform/hansom/platform/auth"
+	"github.com/hansom-platform/hansom/proto/rpc"
 )
 
 // loop is the least bus there can be: a request is handled by the caller's own
@@ -34,6 +36,10 @@ func (l *loop) Request(ctx context.Context, _ string, m *driver.Message) (*drive
 
 func (l *loop) Serve(_ context.Context, _ string, h driver.Handler) (driver.Consumer, error) {
 	l.handler = h
+	return consumer{}, nil
+}
+
+func (l *loop) Subscribe(context.Context, driver.Subscription, driver.EventHandler) (driver.Consumer, error) {
 	return consumer{}, nil
 }
 
@@ -76,11 +82,16 @@ func BenchmarkBus(b *testing.B) {
 	})
 }
 
-// BenchmarkCall is a call of 256 bytes with everything on.
-func BenchmarkCall(b *testing.B) {
+// BenchmarkCall is a call of 256 bytes from one service to another, with everything on.
+func BenchmarkCall(b *testing.B) { benchmarkCall(b, false) }
+
+// BenchmarkCallForUser carries a user's token besides.
+func BenchmarkCallForUser(b *testing.B) { benchmarkCall(b, true) }
+
+func benchmarkCall(b *testing.B, forUser bool) {
 	over := benchmarkBus()
 	w := newWorld(b)
-	e := endpoint("core.echo", "say", idempotent, upper95(time.Second))
+	e := endpoint("core.echo", "say", idempotent, upper95(time.Second), func(e *rpc.Endpoint) { e.Roles = []string{platform.RoleService, platform.RoleAnyone} })
 	s := w.service("core.echo")
 	answer := wrapperspb.String(strings.Repeat("x", 256))
 	s.Handle(e, func(context.Context, proto.Message) (proto.Message, error) { return answer, nil })
@@ -88,10 +99,14 @@ func BenchmarkCall(b *testing.B) {
 	defer cancel()
 	go func() { _ = s.Run(ctx, func(context.Context) (*bus.Bus, error) { return over, nil }) }()
 	<-s.Ready()
-	c := platform.NewClient(platform.Operator, over, platform.Logger(quiet))
+	c := platform.NewClient("core.caller", over, platform.Logger(quiet), w.issuer("core.caller"))
+	user := context.Background()
+	if forUser {
+		user = platform.WithToken(user, w.token(auth.User{Roles: []string{"CUSTOMER"}}))
+	}
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
-		ctx := platform.WithCohort(context.Background(), 1)
+		ctx := platform.WithCohort(user, 1)
 		response := new(wrapperspb.StringValue)
 		for pb.Next() {
 			if err := c.Call(ctx, e, answer, response); err != nil {

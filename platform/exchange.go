@@ -81,8 +81,14 @@ func (c *Client) attempt(ctx context.Context, t *target, l limits, x *exchange, 
 		return fault.New(fault.Unavailable, "platform.not_connected", "%s called %s before it was connected to a bus", c.name, t.name)
 	}
 	s := scopeOf(ctx)
-	if err := c.authenticate(ctx, t, x, &a); err != nil {
+	waited, err := c.authenticate(ctx, t, x, a)
+	if err != nil {
+		_, span := telemetry.StartClient(ctx, t.name)
+		c.observe(t, s, span, a, hopOutcome{err: err, took: time.Since(a.start)})
 		return err
+	}
+	if waited {
+		a.start = time.Now()
 	}
 	guarded := s.direct == ""
 	if guarded && !t.breaker.TryAcquirePermit() {

@@ -69,31 +69,31 @@ func (l *life) introduce(ctx context.Context) error {
 
 // authenticate puts into x what proves to t who calls and for whom. What has to be
 // waited for takes from the call's budget, not from the attempt's.
-func (c *Client) authenticate(ctx context.Context, t *target, x *exchange, a *try) *fault.Error {
+func (c *Client) authenticate(ctx context.Context, t *target, x *exchange, a try) (waited bool, err *fault.Error) {
 	x.proof, x.token = "", scopeOf(ctx).token
-	err := c.proveTo(ctx, t, x, a)
-	if err == nil && x.token == "" && c.token != nil {
+	if x.token == "" && c.token != nil {
 		var failed error
+		waited = true
 		if x.token, failed = c.token(ctx); failed != nil {
-			err = fault.From(failed)
+			return true, fault.From(failed)
 		}
 	}
-	return err
-}
-
-func (c *Client) proveTo(ctx context.Context, t *target, x *exchange, a *try) *fault.Error {
 	if c.passport == nil || t.stray { // of a made-up service kernel.login shall not hear
-		return nil
+		return waited, nil
 	}
 	ticket := c.ticketOf(t)
 	if h := ticket.current.Load(); h != nil && a.start.Before(h.Expires) {
 		x.proof = h.Token
-		return nil
+		return waited, nil
 	}
+	return true, ticket.wait(ctx, x, a)
+}
+
+// wait puts the token into x once it is there.
+func (t *ticket) wait(ctx context.Context, x *exchange, a try) *fault.Error {
 	ctx, cancel := context.WithDeadline(ctx, a.deadline)
 	defer cancel()
-	proof, err := ticket.token(ctx, a.start)
-	a.start = time.Now()
+	proof, err := t.token(ctx, a.start)
 	x.proof = proof
 	return fault.From(err)
 }
