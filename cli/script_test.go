@@ -3,11 +3,14 @@ package cli_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -44,9 +47,12 @@ func TestScripts(t *testing.T) {
 			e.Setenv("BUS", a.Admin().Bus)
 			e.Setenv("USER", "ada")
 			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("ADMIN", a.Admin().Session)
+			e.Setenv("CUSTOMER", a.Admin().Demo["customer"].Session)
+			e.Setenv("DRIVER", a.Admin().Demo["driver"].Session)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"request": request, "await": await},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"request": request, "await": await, "set": set, "mode": mode, "awaitget": awaitget},
 	})
 }
 
@@ -54,7 +60,7 @@ func TestScripts(t *testing.T) {
 func platform(t *testing.T, data string) *app.App {
 	t.Helper()
 	a, err := app.New(app.Config{
-		Data: data, Listen: "127.0.0.1:0", BusListen: "127.0.0.1:0", MetricsListen: app.Nothing,
+		Data: data, Listen: "127.0.0.1:0", BusListen: "127.0.0.1:0", ConfigListen: "127.0.0.1:0", MetricsListen: app.Nothing,
 		Version: "20260101000000", Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -73,22 +79,96 @@ func platform(t *testing.T, data string) *app.App {
 	return a
 }
 
-// request gets a path of the thin API and puts the request's id into $ID:
+// request gets a path of the thin API, with a session where one is given, checks the status and puts the
+// request's id into $ID:
 //
-//	request /v1/customer/neardrivers?city=LON&lat=51.5&lng=-0.1
+//	request 200 /v1/customer/neardrivers?city=LON&lat=51.5&lng=-0.1 $CUSTOMER
 func request(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: request path")
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: request status path [session]")
 	}
-	response, err := http.Get(ts.Getenv("API") + args[0])
-	ts.Check(err)
-	ts.Check(response.Body.Close())
+	session := ""
+	if len(args) == 3 {
+		session = args[2]
+	}
+	response, _ := fetch(ts, args[1], session)
+	if got := strconv.Itoa(response.StatusCode); got != args[0] {
+		ts.Fatalf("%s: want status %s, got %s", args[1], args[0], got)
+	}
 	id := response.Header.Get("X-Request-Id")
 	if id == "" {
-		ts.Fatalf("%s: status %d and no request id", args[0], response.StatusCode)
+		ts.Fatalf("%s: status %d and no request id", args[1], response.StatusCode)
 	}
 	ts.Setenv("ID", id)
 	ts.Logf("%s", fmt.Sprintf("status %d, id %s", response.StatusCode, id))
+}
+
+func fetch(ts *testscript.TestScript, path, session string) (*http.Response, string) {
+	r, err := http.NewRequest(http.MethodGet, ts.Getenv("API")+path, nil)
+	ts.Check(err)
+	if session != "" {
+		r.Header.Set("Authorization", "Bearer "+session)
+	}
+	response, err := http.DefaultClient.Do(r)
+	ts.Check(err)
+	body, err := io.ReadAll(response.Body)
+	ts.Check(err)
+	ts.Check(response.Body.Close())
+	return response, string(body)
+}
+
+// awaitget gets a path of the thin API until the answer has a status and a text:
+//
+//	awaitget 200 '"id":' /v1/customer/neardrivers?city=LON&lat=51.5&lng=-0.1 $CUSTOMER
+func awaitget(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: awaitget status text path session")
+	}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(20 * time.Second)
+	for {
+		response, body := fetch(ts, args[2], args[3])
+		if strconv.Itoa(response.StatusCode) == args[0] && strings.Contains(body, args[1]) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			ts.Fatalf("%s: want status %s with %q within 20 s, got %d with %s", args[2], args[0], args[1], response.StatusCode, body)
+		}
+	}
+}
+
+// set puts the first match of a regular expression, or of its group, in the last command's output into a
+// variable:
+//
+//	set SESSION '"session_id": "(.*)"'
+func set(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: set variable expression")
+	}
+	expression, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	match := expression.FindStringSubmatch(ts.ReadFile("stdout"))
+	if match == nil {
+		ts.Fatalf("no %s in what the last command printed", args[1])
+	}
+	ts.Setenv(args[0], match[len(match)-1])
+}
+
+// mode checks the permissions of a file:
+//
+//	mode 600 credential.json
+func mode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: mode octal file")
+	}
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := fmt.Sprintf("%o", info.Mode().Perm()); got != args[0] {
+		ts.Fatalf("%s: want mode %s, got %s", args[1], args[0], got)
+	}
 }
 
 // await repeats a command until its output has a text:
