@@ -16,6 +16,7 @@ import (
 	"github.com/hansom-platform/hansom/kernel/binding"
 	"github.com/hansom-platform/hansom/kernel/discovery"
 	"github.com/hansom-platform/hansom/platform"
+	"github.com/hansom-platform/hansom/platform/auth"
 	hansompb "github.com/hansom-platform/hansom/proto/hansom"
 	bindingpb "github.com/hansom-platform/hansom/proto/kernel/binding"
 	discoverypb "github.com/hansom-platform/hansom/proto/kernel/discovery"
@@ -40,6 +41,8 @@ type environment struct {
 	folder string
 	broker *broker.Broker
 	bus    *bus.Bus
+	root   *auth.Root
+	token  string // of an administrator
 	client *platform.Client
 	parts  map[*platform.Service]*part
 }
@@ -62,7 +65,9 @@ func newEnvironment(t *testing.T) *environment {
 	}
 	t.Cleanup(func() { _ = b.Close(context.Background()) })
 	e.bus = b
-	e.client = platform.NewClient(platform.Operator, b, platform.Logger(quiet))
+	e.openLogin()
+	e.client = platform.NewClient(platform.Operator, b, platform.Logger(quiet),
+		platform.Token(func(context.Context) (string, error) { return e.token, nil }))
 	return e
 }
 
@@ -84,7 +89,7 @@ func (e *environment) discovery() *platform.Service {
 	if err != nil {
 		e.t.Fatalf("connect to coord: %v", err)
 	}
-	svc := discovery.New(c, discoveryConfig, e.options()...)
+	svc := discovery.New(c, discoveryConfig, e.options(discovery.Name)...)
 	e.start(svc, w, c.Close)
 	return svc
 }
@@ -96,24 +101,41 @@ func (e *environment) binding() *platform.Service {
 	if err != nil {
 		e.t.Fatalf("connect to coord: %v", err)
 	}
-	svc := binding.New(c, bindingConfig, e.options()...)
+	svc := binding.New(c, bindingConfig, e.options(binding.Name)...)
 	e.start(svc, w, c.Close)
 	return svc
 }
 
-func (e *environment) options() []platform.Option {
-	return []platform.Option{platform.Place(zone), platform.Timing(timings), platform.Logger(quiet)}
+func (e *environment) options(service string) []platform.Option {
+	e.t.Helper()
+	return []platform.Option{
+		platform.Credential(e.credential(service)), platform.Place(zone), platform.Timing(timings), platform.Logger(quiet),
+	}
 }
 
 // eta starts an instance of core.eta and returns when it is registered.
 func (e *environment) eta(version string) *platform.Service {
 	e.t.Helper()
-	svc := platform.New("core.eta", append(e.options(), platform.Version(version))...)
+	svc := platform.New("core.eta", append(e.options("core.eta"), platform.Version(version))...)
 	e.start(svc, e.newWire(), nil)
 	return svc
 }
 
+// start starts an instance and returns when it is registered.
 func (e *environment) start(svc *platform.Service, w *wire, closeCoord func(context.Context) error) {
+	e.t.Helper()
+	p := e.run(svc, w, closeCoord)
+	select {
+	case <-svc.Ready():
+	case err := <-p.done:
+		p.done <- err
+		e.t.Fatalf("%s ended while it started: %v", svc.Name(), err)
+	case <-time.After(10 * time.Second):
+		e.t.Fatalf("%s is not ready within 10 s", svc.ID())
+	}
+}
+
+func (e *environment) run(svc *platform.Service, w *wire, closeCoord func(context.Context) error) *part {
 	e.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	p := &part{wire: w, stop: stop, done: make(chan error, 1)}
@@ -132,14 +154,7 @@ func (e *environment) start(svc *platform.Service, w *wire, closeCoord func(cont
 			_ = closeCoord(ctx)
 		}
 	})
-	select {
-	case <-svc.Ready():
-	case err := <-p.done:
-		p.done <- err
-		e.t.Fatalf("%s ended while it started: %v", svc.Name(), err)
-	case <-time.After(10 * time.Second):
-		e.t.Fatalf("%s is not ready within 10 s", svc.ID())
-	}
+	return p
 }
 
 // kill cuts an instance off without a word.
