@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
-	"log/slog"
 	"maps"
 	"strings"
 	"sync"
@@ -13,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -21,9 +19,6 @@ import (
 	"github.com/hansom-platform/hansom/fault"
 	"github.com/hansom-platform/hansom/platform"
 	"github.com/hansom-platform/hansom/platform/auth"
-	"github.com/hansom-platform/hansom/platform/platformtest"
-	"github.com/hansom-platform/hansom/platform/telemetry"
-	hansompb "github.com/hansom-platform/hansom/proto/hansom"
 	loginpb "github.com/hansom-platform/hansom/proto/kernel/login"
 	"github.com/hansom-platform/hansom/proto/rpc"
 )
@@ -226,16 +221,10 @@ func (o *office) pair() (above, below *platform.Service, do *rpc.Endpoint) {
 
 const fromAbove = "hello from core.above, which is true"
 
-func inOffice(t *testing.T, f func(t *testing.T, w *world, o *office)) {
-	t.Helper()
+func TestInstancesFindLoginAndProveWhoTheyAre(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		f(t, w, newOffice(w))
-	})
-}
-
-func TestInstancesFindLoginAndProveWhoTheyAre(t *testing.T) {
-	inOffice(t, func(t *testing.T, w *world, o *office) {
+		o := newOffice(w)
 		o.run()
 		_, _, do := o.pair()
 		for range 10 {
@@ -250,7 +239,9 @@ func TestInstancesFindLoginAndProveWhoTheyAre(t *testing.T) {
 }
 
 func TestInstancesWaitForLogin(t *testing.T) {
-	inOffice(t, func(t *testing.T, w *world, o *office) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		o := newOffice(w)
 		s := o.serviceOf("core.early")
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -273,7 +264,9 @@ func TestInstancesWaitForLogin(t *testing.T) {
 }
 
 func TestAnInstanceThatWaitsForLoginEndsInGoodOrder(t *testing.T) {
-	inOffice(t, func(t *testing.T, w *world, o *office) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		o := newOffice(w)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if err := o.serviceOf("core.early").Run(ctx, w.dial); err != nil {
@@ -283,7 +276,9 @@ func TestAnInstanceThatWaitsForLoginEndsInGoodOrder(t *testing.T) {
 }
 
 func TestTokensOutliveLoginUntilTheyExpire(t *testing.T) {
-	inOffice(t, func(t *testing.T, w *world, o *office) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		o := newOffice(w)
 		stop := o.run()
 		_, _, do := o.pair()
 		call := func() error {
@@ -313,7 +308,9 @@ func TestTokensOutliveLoginUntilTheyExpire(t *testing.T) {
 }
 
 func TestARevokedIdentityIsRenewedAndTheCallRepeated(t *testing.T) {
-	inOffice(t, func(t *testing.T, w *world, o *office) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		o := newOffice(w)
 		o.run()
 		_, _, do := o.pair() // not idempotent
 		call := func(when string) {
@@ -336,7 +333,9 @@ func TestARevokedIdentityIsRenewedAndTheCallRepeated(t *testing.T) {
 }
 
 func TestARotatedKeyGoesUnnoticed(t *testing.T) {
-	inOffice(t, func(t *testing.T, w *world, o *office) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		o := newOffice(w)
 		o.run()
 		above, _, do := o.pair()
 		for range 5 {
@@ -355,7 +354,9 @@ func TestARotatedKeyGoesUnnoticed(t *testing.T) {
 
 func TestAnEndedSessionEndsEverywhereWithinASecond(t *testing.T) {
 	for _, gap := range []bool{false, true} {
-		inOffice(t, func(t *testing.T, w *world, o *office) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			o := newOffice(w)
 			o.run()
 			who := endpoint("core.who", "do", func(e *rpc.Endpoint) { e.Roles = []string{"CUSTOMER"} })
 			s := o.serviceOf("core.who")
@@ -385,7 +386,9 @@ func TestAnEndedSessionEndsEverywhereWithinASecond(t *testing.T) {
 }
 
 func TestForgedBeaconsAreNotBelieved(t *testing.T) {
-	inOffice(t, func(t *testing.T, w *world, o *office) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		o := newOffice(w)
 		stop := o.run()
 		above, _, _ := o.pair()
 		if err := stop(); err != nil {
@@ -408,138 +411,6 @@ func TestForgedBeaconsAreNotBelieved(t *testing.T) {
 			if _, err := above.Verifier().User(token); err != nil {
 				t.Errorf("after the beacon %v: %v, want the token to stay good", b, err)
 			}
-		}
-	})
-}
-
-// request sends an endpoint a request with any header.
-func (w *world) request(t *testing.T, fields ...bus.Field) *fault.Error {
-	t.Helper()
-	reply, err := w.open().Request(t.Context(), &bus.Message{Header: append(bus.Header{{Key: bus.HeaderContentType, Value: bus.ContentJSON}}, fields...)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if reply.Header.Get(bus.HeaderType) != bus.TypeError {
-		return nil
-	}
-	var e hansompb.Error
-	if err := protojson.Unmarshal(reply.Body, &e); err != nil {
-		t.Fatal(err)
-	}
-	if e.GetDetail() != "" {
-		t.Errorf("the caller is told the detail %q", e.GetDetail())
-	}
-	code, _ := fault.ParseCode(e.GetCode())
-	return &fault.Error{Code: code, Reason: e.GetReason(), Message: e.GetMessage()}
-}
-
-func TestAForgedNameProvesNothing(t *testing.T) {
-	w := newWorld(t)
-	do := endpoint("core.a", "do", func(e *rpc.Endpoint) { e.Roles = []string{platform.RoleService} })
-	s := w.service("core.a")
-	s.Handle(do, text(echo))
-	w.run(s)
-	token := func(service, instance, audience string) string {
-		tokens, err := w.ids.Issuer(service).Tokens(t.Context(), instance, []string{audience})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return tokens[0].Token
-	}
-	const b = "core.b core.b-1"
-	for what, tt := range map[string]struct{ from, proof, reason string }{
-		"its own token":                       {b, token("core.b", "core.b-1", "core.a"), ""},
-		"no token":                            {b, "", anonymous},
-		"the kernel's name and no token":      {"kernel.login kernel.login-1", "", anonymous},
-		"the operator's name":                 {"operator operator-1", "", anonymous},
-		"no name":                             {"", "", anonymous},
-		"a token for another service":         {b, token("core.b", "core.b-1", "core.c"), "platform.unauthorized.identity.audience"},
-		"another service's token":             {b, token("core.c", "core.c-1", "core.a"), "platform.unauthorized.identity.from"},
-		"a token and the kernel's name":       {"kernel.login core.b-1", token("core.b", "core.b-1", "core.a"), "platform.unauthorized.identity.from"},
-		"another instance's token":            {"core.b core.b-2", token("core.b", "core.b-1", "core.a"), "platform.unauthorized.identity.from"},
-		"a token and a longer name":           {b + "0", token("core.b", "core.b-1", "core.a"), "platform.unauthorized.identity.from"},
-		"a token and a name with more behind": {b + " x", token("core.b", "core.b-1", "core.a"), "platform.unauthorized.identity.from"},
-		"a token and no name":                 {"", token("core.b", "core.b-1", "core.a"), "platform.unauthorized.identity.from"},
-		"a user token":                        {b, w.token(auth.User{Roles: []string{"ADMIN"}}), "platform.unauthorized.identity.type"},
-		"rubbish":                             {b, "rubbish", "platform.unauthorized.identity.malformed"},
-	} {
-		err := w.request(t, bus.Field{Key: bus.HeaderService, Value: "core.a"}, bus.Field{Key: bus.HeaderEndpoint, Value: "do"},
-			bus.Field{Key: bus.HeaderFrom, Value: tt.from}, bus.Field{Key: bus.HeaderIdentity, Value: tt.proof})
-		if got := reasonOf(err); got != tt.reason {
-			t.Errorf("with %s: %q, want %q", what, got, tt.reason)
-		}
-	}
-}
-
-func reasonOf(err *fault.Error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Reason
-}
-
-// TestADenialTellsOperatorsAndNotTheCaller looks at what the caller gets, at the log and
-// at the hop.
-func TestADenialTellsOperatorsAndNotTheCaller(t *testing.T) {
-	w := newWorld(t)
-	var log lockedBuffer
-	do := endpoint("core.a", "do", func(e *rpc.Endpoint) { e.Roles = []string{"CUSTOMER"} })
-	s := w.service("core.a", platform.Logger(slog.New(slog.NewTextHandler(&log, nil))))
-	s.Handle(do, text(echo))
-	w.run(s)
-	ctx, span := telemetry.StartRoot(t.Context(), "test")
-	ctx = w.as(ctx, []string{"DRIVER"})
-	for range 20 {
-		_, err := say(ctx, w.client("stranger"), do, "")
-		if f := fault.From(err); f.Code != fault.Forbidden || f.Detail != "" || strings.Contains(f.Message, "CUSTOMER") || strings.Contains(f.Message, "DRIVER") {
-			t.Fatalf("the caller is told %v (detail %q), want FORBIDDEN and nothing of roles", err, f.Detail)
-		}
-	}
-	if got := strings.Count(log.String(), "call denied"); got != 1 {
-		t.Errorf("20 denials at once are logged %d times, want once", got)
-	}
-	for _, where := range []string{log.String(), hopDetail(t, w, s, span.TraceID())} {
-		if !strings.Contains(where, "CUSTOMER") || !strings.Contains(where, "DRIVER") {
-			t.Errorf("the operator is told %q, want the roles needed and had", where)
-		}
-	}
-}
-
-func hopDetail(t *testing.T, w *world, s *platform.Service, trace string) string {
-	t.Helper()
-	for _, h := range ask(t, w.operator(), s, platform.EndpointHops, &hansompb.HopsRequest{TraceId: trace}, &hansompb.HopsResponse{}).GetHops() {
-		if h.GetServer() {
-			return h.GetDetail()
-		}
-	}
-	return ""
-}
-
-// lockedBuffer is a log that is read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func TestWithoutACredentialRunSaysHowToGetOne(t *testing.T) {
-	platformtest.Run(t, func(t *testing.T, env *platformtest.Env) {
-		t.Setenv("HANSOM_IDENTITY", "")
-		err := platform.New("core.a", platform.Logger(quiet)).Run(t.Context(), func(context.Context) (*bus.Bus, error) { return env.Bus(platformtest.Local), nil })
-		if !strings.Contains(fmt.Sprint(err), "HANSOM_IDENTITY") || !fault.Is(err, fault.Unauthorized) {
-			t.Errorf("Run: %v, want an error that names HANSOM_IDENTITY", err)
 		}
 	})
 }
