@@ -1,10 +1,11 @@
 // Package platform is the library that services are written with. A service
 // author, the gateway and the CLI import it; it knows no bus driver and nothing
-// of the kernel but the contract of kernel.discovery.
+// of the kernel but the contracts of discovery, login and config.
 //
 // A [Service] serves endpoints and calls those of others; a [Client] only calls.
-// [Service.Run] connects, opens the instance's queue, registers it and serves
-// until its context ends, then drains; [Main] does so for a process.
+// [Service.Run] connects, opens the instance's queue, proves to kernel.login who it
+// is, registers it and serves until its context ends, then drains; [Main] does so
+// for a process.
 //
 // # Calls
 //
@@ -19,6 +20,16 @@
 // mend is retried, and no more than a tenth of a client's calls. Endpoints that
 // are not idempotent get one attempt with the whole budget. A circuit breaker per
 // endpoint stops calls to what fails nearly always. See docs/decisions/0005-resilience.md.
+//
+// # Who calls
+//
+// Every call of a service carries an identity token for the service that is called,
+// and the token of the user on whose behalf it is made, if any. Both are verified
+// before a handler runs, against the endpoint's roles: see [DefaultAuthoriser].
+// [CallerOf] and [UserOf] tell handlers what was proven. Denied callers learn no more
+// than that; what was missing is logged and remembered with the hop. While
+// kernel.login is away known tokens are good until they expire, from half an hour to
+// an hour. See docs/decisions/0012-identity-and-tokens.md.
 //
 // # Errors
 //

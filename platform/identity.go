@@ -271,7 +271,7 @@ func (s *Service) identification(ctx context.Context) (TokenIssuer, error) {
 		path := os.Getenv("HANSOM_IDENTITY")
 		if path == "" {
 			return nil, fault.New(fault.Unauthorized, "platform.no_credential",
-				"%s has nothing to prove who it is with: set HANSOM_IDENTITY to its credential, or to the folder of <service>.json; `hansom up` keeps them in its data folder, and `hansom grant enrol %s` makes one", s.name, s.name)
+				"%s has nothing to prove who it is with: set HANSOM_IDENTITY to its credential, or to the folder of <service>.json; `hansom up` keeps them in its data folder, and `hansom identity enrol %s` makes one", s.name, s.name)
 		}
 		var err error
 		if credential, err = auth.ReadCredential(path, s.name); err != nil {

@@ -59,7 +59,7 @@ func (c *Credential) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-const howToEnrol = "`hansom up` keeps one for each of its services, and `hansom grant enrol <service>` makes more"
+const howToEnrol = "`hansom up` keeps one for each of its services, and `hansom identity enrol <service>` makes more"
 
 // ReadCredential reads the credential of service from a file, or from the file
 // <service>.json where path is a folder, and checks it. An empty service takes whose
