@@ -57,6 +57,7 @@ func FuzzSessionID(f *testing.F) {
 	f.Add("hs_")
 	f.Add("hs_" + strings.Repeat("A", 43))
 	f.Add("hs_" + strings.Repeat("A", 42) + "B")
+	f.Add("hs_" + strings.Repeat("A", 39) + "\r\n\r\n")
 	f.Fuzz(func(t *testing.T, s string) {
 		digest, ok := secretDigest(s)
 		if !ok {
@@ -75,6 +76,7 @@ func FuzzKnownDevice(f *testing.F) {
 	d := devices{[]byte("key")}
 	f.Add("u-1", d.issue("u-1", ""))
 	f.Add("u-2", "hd_x")
+	f.Add("u-1", "hd_"+strings.Repeat("\r", 60)+"AAAA")
 	f.Fuzz(func(t *testing.T, user, secret string) {
 		device, ok := d.recognise(user, secret)
 		if ok && d.issue(user, device) != secret {

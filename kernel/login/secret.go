@@ -29,13 +29,16 @@ func newPublicID() string { return publicPrefix + b64.EncodeToString(randomBytes
 // what never was one. A plain hash suffices: 256 random bits cannot be guessed.
 func secretDigest(secret string) (string, bool) {
 	text, found := strings.CutPrefix(secret, sessionPrefix)
-	if !found || len(text) != b64.EncodedLen(secretBytes) {
-		return "", false
-	}
-	if _, err := b64.DecodeString(text); err != nil {
+	if _, ok := decodeBytes(text, secretBytes); !found || !ok {
 		return "", false
 	}
 	return digestOf(secret), true
+}
+
+// decodeBytes reads the one spelling of so many bytes. By itself encoding/base64 skips line breaks.
+func decodeBytes(text string, size int) ([]byte, bool) {
+	raw, err := b64.DecodeString(text)
+	return raw, err == nil && len(raw) == size && len(text) == b64.EncodedLen(size)
 }
 
 func digestOf(s string) string {
@@ -64,8 +67,8 @@ const (
 
 // issue returns the secret of a device that the user logged in from.
 func (d devices) issue(userID, device string) string {
-	id, err := b64.DecodeString(device)
-	if err != nil || len(id) != deviceIDBytes {
+	id, ok := decodeBytes(device, deviceIDBytes)
+	if !ok {
 		id = randomBytes(deviceIDBytes)
 	}
 	return devicePrefix + b64.EncodeToString(append(id, d.mac(userID, id)...))
@@ -74,11 +77,8 @@ func (d devices) issue(userID, device string) string {
 // recognise returns the device's id if the secret was issued for this user.
 func (d devices) recognise(userID, secret string) (device string, ok bool) {
 	text, found := strings.CutPrefix(secret, devicePrefix)
-	if !found || userID == "" || len(text) != b64.EncodedLen(deviceIDBytes+deviceMACSize) {
-		return "", false
-	}
-	raw, err := b64.DecodeString(text)
-	if err != nil {
+	raw, valid := decodeBytes(text, deviceIDBytes+deviceMACSize)
+	if !found || !valid || userID == "" {
 		return "", false
 	}
 	id, mac := raw[:deviceIDBytes], raw[deviceIDBytes:]
