@@ -26,7 +26,9 @@ import (
 	"google.golang.org/protobuf/types/pluginpb"
 
 	_ "github.com/hansom-platform/hansom/proto/kernel/binding"
+	_ "github.com/hansom-platform/hansom/proto/kernel/config"
 	_ "github.com/hansom-platform/hansom/proto/kernel/discovery"
+	_ "github.com/hansom-platform/hansom/proto/kernel/login"
 	_ "github.com/hansom-platform/hansom/proto/taxi/city"
 	_ "github.com/hansom-platform/hansom/proto/taxi/eta"
 	_ "github.com/hansom-platform/hansom/proto/taxi/neardrivers"
