@@ -91,19 +91,18 @@ func request(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 3 {
 		session = args[2]
 	}
-	response, _ := fetch(ts, args[1], session)
-	if got := strconv.Itoa(response.StatusCode); got != args[0] {
-		ts.Fatalf("%s: want status %s, got %s", args[1], args[0], got)
+	status, id, _ := fetch(ts, args[1], session)
+	if status != args[0] {
+		ts.Fatalf("%s: want status %s, got %s", args[1], args[0], status)
 	}
-	id := response.Header.Get("X-Request-Id")
 	if id == "" {
-		ts.Fatalf("%s: status %d and no request id", args[1], response.StatusCode)
+		ts.Fatalf("%s: status %s and no request id", args[1], status)
 	}
 	ts.Setenv("ID", id)
-	ts.Logf("%s", fmt.Sprintf("status %d, id %s", response.StatusCode, id))
+	ts.Logf("%s", fmt.Sprintf("status %s, id %s", status, id))
 }
 
-func fetch(ts *testscript.TestScript, path, session string) (*http.Response, string) {
+func fetch(ts *testscript.TestScript, path, session string) (status, id, body string) {
 	r, err := http.NewRequest(http.MethodGet, ts.Getenv("API")+path, nil)
 	ts.Check(err)
 	if session != "" {
@@ -111,10 +110,10 @@ func fetch(ts *testscript.TestScript, path, session string) (*http.Response, str
 	}
 	response, err := http.DefaultClient.Do(r)
 	ts.Check(err)
-	body, err := io.ReadAll(response.Body)
+	data, err := io.ReadAll(response.Body)
 	ts.Check(err)
 	ts.Check(response.Body.Close())
-	return response, string(body)
+	return strconv.Itoa(response.StatusCode), response.Header.Get("X-Request-Id"), string(data)
 }
 
 // awaitget gets a path of the thin API until the answer has a status and a text:
@@ -128,14 +127,14 @@ func awaitget(ts *testscript.TestScript, neg bool, args []string) {
 	defer tick.Stop()
 	deadline := time.After(20 * time.Second)
 	for {
-		response, body := fetch(ts, args[2], args[3])
-		if strconv.Itoa(response.StatusCode) == args[0] && strings.Contains(body, args[1]) {
+		status, _, body := fetch(ts, args[2], args[3])
+		if status == args[0] && strings.Contains(body, args[1]) {
 			return
 		}
 		select {
 		case <-tick.C:
 		case <-deadline:
-			ts.Fatalf("%s: want status %s with %q within 20 s, got %d with %s", args[2], args[0], args[1], response.StatusCode, body)
+			ts.Fatalf("%s: want status %s with %q within 20 s, got %s with %s", args[2], args[0], args[1], status, body)
 		}
 	}
 }

@@ -46,7 +46,7 @@ not given means now.`,
 				return o.dryRun(cmd.Context(), f, args, replace)
 			}
 			if against != "" {
-				if o.Against, err = os.ReadFile(against); err != nil { //nolint:gosec // the user names it
+				if o.Against, err = os.ReadFile(against); err != nil {
 					return fmt.Errorf("read the export: %w", err)
 				}
 			}

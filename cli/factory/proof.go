@@ -133,10 +133,8 @@ func (p *prover) saved(ctx context.Context, s Saved) (Proof, error) {
 
 func (p *prover) ofAdmin(ctx context.Context) (Proof, error) {
 	source := p.folder + "/admin.json"
-	err := error(nil)
 	if p.admin.Session != "" {
-		var proof Proof
-		proof, err = p.exchange(ctx, Proof{Session: p.admin.Session, Identifier: p.admin.User, Source: source})
+		proof, err := p.exchange(ctx, Proof{Session: p.admin.Session, Identifier: p.admin.User, Source: source})
 		if !ended(err) {
 			return proof, err
 		}
