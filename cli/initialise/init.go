@@ -30,7 +30,7 @@ keys (keys.json) and its first administrator (admin.json), both of mode 0600 in 
 stays as it is. "hansom up" does this by itself.
 
 Whoever has keys.json is any user and any service of the environment: only kernel.login and kernel.config need it.`,
-		Example: `  export HANSOM_BUS=nats://user:password@bus.example:4222
+		Example: `  export HANSOM_BUS=tls://bus.example:4222
   hansom init --data /var/lib/hansom
   hansom run kernel.discovery kernel.binding kernel.config kernel.login \
     --keys /var/lib/hansom/keys.json --store sqlite:/var/lib/hansom/store.db`,

@@ -174,7 +174,7 @@ func TestCloneRefuses(t *testing.T) {
 			{"LON", "DUB", map[string]string{"lat": "north"}, "core.city.invalid", "lat"},
 			{"LON", "DUB", map[string]string{"radius_m": "-1"}, "core.city.invalid", "radius_m"},
 			{"LON", "DUB", map[string]string{"name": ""}, "core.city.invalid", "name"},
-			{"LON", "DUB", map[string]string{"nmae": "Dublin"}, "core.city.invalid", "nmae"},
+			{"LON", "DUB", map[string]string{"nomen": "Dublin"}, "core.city.invalid", "nomen"},
 			{"LON", "DUB", map[string]string{"code": "LON"}, "core.city.invalid", "LON"},
 			{"LON", "DUB", map[string]string{"name.en": "Dublin"}, "core.city.bad_substitution", "name.en"},
 			{"LON", "DUB", map[string]string{"a..b": "1"}, "core.city.bad_substitution", "a..b"},
