@@ -123,6 +123,13 @@ func (p *passport) ticket(service string) *ticket {
 	return t
 }
 
+// known returns the ticket for a service that was called before, or nil.
+func (p *passport) known(service string) *ticket {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.tickets[service]
+}
+
 // token returns the token, which the first use waits for until ctx ends.
 func (t *ticket) token(ctx context.Context, now time.Time) (string, error) {
 	if h := t.current.Load(); h != nil && now.Before(h.Expires) {

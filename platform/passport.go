@@ -78,10 +78,13 @@ func (c *Client) authenticate(ctx context.Context, t *target, x *exchange, a try
 			return true, fault.From(failed)
 		}
 	}
-	if c.passport == nil || t.stray { // of a made-up service kernel.login shall not hear
+	if c.passport == nil {
 		return waited, nil
 	}
 	ticket := c.ticketOf(t)
+	if ticket == nil {
+		return waited, nil
+	}
 	if h := ticket.current.Load(); h != nil && a.start.Before(h.Expires) {
 		x.proof = h.Token
 		return waited, nil
@@ -98,9 +101,14 @@ func (t *ticket) wait(ctx context.Context, x *exchange, a try) *fault.Error {
 	return fault.From(err)
 }
 
+// ticketOf returns the ticket for a target's service. For a stray one it is nil where
+// there is none yet: of made-up services kernel.login shall not hear.
 func (c *Client) ticketOf(t *target) *ticket {
 	if known := t.ticket.Load(); known != nil {
 		return known
+	}
+	if t.stray {
+		return c.passport.known(t.service)
 	}
 	found := c.passport.ticket(t.service)
 	t.ticket.Store(found)

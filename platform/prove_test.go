@@ -152,3 +152,39 @@ func TestWithoutACredentialRunSaysHowToGetOne(t *testing.T) {
 		}
 	})
 }
+
+// TestWhoCallsByNameProvesItselfToo calls an endpoint that no contract names, at a service
+// that is there and at one that is made up.
+func TestWhoCallsByNameProvesItselfToo(t *testing.T) {
+	w := newWorld(t)
+	issuer := &countingIssuer{TokenIssuer: w.ids.Issuer("core.b")}
+	do := endpoint("core.a", "do", func(e *rpc.Endpoint) { e.Roles = []string{platform.RoleService} })
+	s := w.service("core.a")
+	s.Handle(do, text(echo))
+	w.run(s)
+	c := platform.NewClient("core.b", w.open(), platform.Logger(quiet), platform.Issuer(issuer))
+	for range 3 {
+		_, err := c.CallRaw(t.Context(), platform.Target{Service: "core.a", Endpoint: "do", ContentType: bus.ContentJSON}, []byte(`"x"`))
+		if err != nil {
+			t.Errorf("CallRaw: %v", err)
+		}
+		_, err = c.CallRaw(t.Context(), platform.Target{Service: "core.madeup", Endpoint: "do"}, nil)
+		if !fault.Is(err, fault.NoRoute) {
+			t.Errorf("CallRaw of a made-up service: %v, want NO_ROUTE", err)
+		}
+	}
+	if got := issuer.asked; len(got) != 1 || got[0] != "core.a" {
+		t.Errorf("identity tokens were asked for %q, want core.a only, once", got)
+	}
+}
+
+type countingIssuer struct {
+	platform.TokenIssuer
+	asked []string
+}
+
+// Tokens implements platform.TokenIssuer.
+func (c *countingIssuer) Tokens(ctx context.Context, instance string, audiences []string) ([]platform.IssuedToken, error) {
+	c.asked = append(c.asked, audiences...)
+	return c.TokenIssuer.Tokens(ctx, instance, audiences)
+}
