@@ -14,6 +14,7 @@ LDFLAGS := -s -w -X $(MODULE)/app.BuildVersion=$(VERSION)
 GO_FILES = $(shell find . -name '*.go' -not -path './.*' -not -path '*/node_modules/*' -not -path './data/*')
 
 TEST_FLAGS ?=
+FUZZTIME ?= 20s
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -27,7 +28,7 @@ help: ## show this list
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
-	@echo "  ARGS='...' is passed to 'hansom up' and to bench, TEST_FLAGS='...' to 'go test'."
+	@echo "  ARGS='...' is passed to 'hansom up' and to bench, TEST_FLAGS='...' to 'go test', FUZZTIME=1m to fuzz."
 
 .PHONY: up
 up: build ## build, then run the whole platform with its demo city (Ctrl-C stops it)
@@ -51,6 +52,15 @@ test: deps check-format ## check format, vet, then run every test with the race 
 test-short: ## run the tests that need neither the race detector nor long runs
 	go test -short -timeout 5m $(TEST_FLAGS) ./...
 
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (20s), one after the other; the first crash ends it
+	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r folder; do \
+		for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' "$$folder"/*_test.go | cut -d ' ' -f 2); do \
+			echo "== $$folder $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$folder" < /dev/null; \
+		done; \
+	done
+
 .PHONY: check-format
 check-format:
 	@unformatted="$$(gofmt -l $(GO_FILES))"; \
@@ -60,7 +70,7 @@ check-format:
 	fi
 
 .PHONY: bench
-bench: build ## measure the platform against bare NATS and gRPC on this machine
+bench: build ## measure the platform on this machine, against bare peers and its previous issue
 	cd bench && go run -buildvcs=false . $(ARGS)
 
 .PHONY: lint

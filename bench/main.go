@@ -29,6 +29,10 @@ type options struct {
 	idle     time.Duration
 	binary   string
 	peers    string
+
+	instances int
+	changes   int
+	before    string
 }
 
 // A measure is one of the things that can be measured. It prints a table to
@@ -41,8 +45,13 @@ type measure struct {
 
 var measures = []measure{
 	{"calls", "calls per second and latency: bare NATS, gRPC, the platform", measureCalls},
+	{"before", "calls per second, against the platform before it proved who calls", measureBefore},
 	{"routing", "one routing decision at 10, 1,000 and 10,000 services", measureRouting},
 	{"start", "from the start of an instance to its first call served", measureStart},
+	{"compile", "compile of the six layers of a service's configuration", measureCompile},
+	{"change", "from the change of configuration to its last instance", measureChange},
+	{"tokens", "verification of a user's token, against the signature alone", measureTokens},
+	{"logins", "logins per second, against the hash of the password alone", measureLogins},
 	{"memory", "resident memory of the idle platform with the demo city", measureMemory},
 }
 
@@ -66,6 +75,9 @@ func run(ctx context.Context, args []string) error {
 	flags.DurationVar(&o.idle, "idle", 20*time.Second, "how long the platform idles before its memory is read")
 	flags.StringVar(&o.binary, "hansom", "../bin/hansom", "the hansom binary, for the memory measure")
 	flags.StringVar(&o.peers, "peers", "", "comma-separated peers of the calls to run (default all)")
+	flags.IntVar(&o.instances, "instances", 1000, "instances that apply changes of configuration")
+	flags.IntVar(&o.changes, "changes", 20, "changes of configuration")
+	flags.StringVar(&o.before, "before", "1468196", "commit of the platform that today's calls are compared with")
 	profile := flags.String("profile", "", "write a CPU profile of the whole run to this file")
 	record := flags.String("record", "", "write the results as JSON to this file")
 	only := flags.String("only", "", "comma-separated measures to run (default all): "+names())

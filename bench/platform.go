@@ -5,97 +5,32 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
-	"github.com/hansom-platform/hansom/app/broker"
-	"github.com/hansom-platform/hansom/app/dial"
-	"github.com/hansom-platform/hansom/bus"
 	"github.com/hansom-platform/hansom/fault"
-	"github.com/hansom-platform/hansom/kernel/binding"
-	"github.com/hansom-platform/hansom/kernel/discovery"
 	"github.com/hansom-platform/hansom/platform"
 	"github.com/hansom-platform/hansom/proto/rpc"
 )
 
-var zone = bus.Zone{Region: "local", Zone: "a"}
-
-// echo is the endpoint under load.
+// echo is the endpoint under load. Only a customer may have it called.
 var echo = &rpc.Endpoint{
-	Service: "core.echo", Name: "echo", Roles: []string{platform.RoleService},
+	Service: "core.echo", Name: "echo", Roles: []string{roleCustomer},
 	Mean: time.Millisecond, Upper95: time.Second, Idempotent: true,
 	NewRequest:  func() proto.Message { return new(wrapperspb.BytesValue) },
 	NewResponse: func() proto.Message { return new(wrapperspb.BytesValue) },
 }
 
-// A house is a platform with its kernel on an embedded broker: the same parts in
-// the same order as `hansom up`, without the city.
-type house struct {
-	broker *broker.Broker
-	ctx    context.Context // of the parts
-	parts  sync.WaitGroup
-	close  func()
-}
-
-func openHouse(ctx context.Context) (*house, error) {
-	b, closeBroker, err := startBroker(ctx)
-	if err != nil {
-		return nil, err
-	}
-	h := &house{broker: b}
-	var stop context.CancelFunc
-	h.ctx, stop = context.WithCancel(ctx)
-	c, err := dial.Coord(ctx, b.URL())
-	if err != nil {
-		stop()
-		closeBroker()
-		return nil, err
-	}
-	h.close = func() {
-		stop()
-		h.parts.Wait()
-		_ = c.Close(context.WithoutCancel(ctx))
-		closeBroker()
-	}
-	for _, s := range []*platform.Service{
-		discovery.New(c, discovery.Config{}, platform.Place(zone)),
-		binding.New(c, binding.Config{}, platform.Place(zone)),
-	} {
-		if err := h.run(s); err != nil {
-			h.close()
-			return nil, err
-		}
-	}
-	return h, nil
-}
-
-// dial connects as the parts of `hansom up` do, inside the process.
-func (h *house) dial(name string) platform.Dial {
-	return func(ctx context.Context) (*bus.Bus, error) {
-		return dial.Dialer{Name: name, Inside: h.broker}.Bus(ctx, h.broker.URL(), zone)
-	}
-}
-
-// run starts a service and returns when it is registered.
-func (h *house) run(s *platform.Service) error {
-	failed := make(chan error, 1)
-	h.parts.Go(func() { failed <- s.Run(h.ctx, h.dial(s.Name())) })
-	select {
-	case <-s.Ready():
-		return nil
-	case err := <-failed:
-		return errors.Join(fmt.Errorf("%s did not start", s.Name()), err)
-	}
-}
-
 // echoService is an instance of what answers.
-func echoService() *platform.Service {
-	s := platform.New(echo.Service, platform.Place(zone))
+func (h *house) echoService() (*platform.Service, error) {
+	s, err := h.service(echo.Service)
+	if err != nil {
+		return nil, err
+	}
 	s.Handle(echo, func(_ context.Context, m proto.Message) (proto.Message, error) { return m, nil })
-	return s
+	return s, nil
 }
 
 // callEcho calls once.
@@ -123,20 +58,36 @@ func awaitEcho(ctx context.Context, c rpc.Caller) error {
 	}
 }
 
-// startPlatform is a call of one service by another with everything on: routed by
-// bindings, with a deadline, trace context, authorisation, breaker, metrics and
-// the memory of recent hops on both sides.
+// openEcho runs what answers and returns what calls it.
+func (h *house) openEcho(ctx context.Context) (*platform.Service, error) {
+	s, err := h.echoService()
+	if err != nil {
+		return nil, err
+	}
+	if err := h.start(s)(); err != nil {
+		return nil, err
+	}
+	caller, err := h.caller()
+	if err != nil {
+		return nil, err
+	}
+	return caller, awaitEcho(platform.WithToken(ctx, h.user), caller)
+}
+
+// startPlatform is a call of one service by another on behalf of a customer, with
+// everything on: routed by bindings, with a deadline, trace context, the caller's identity
+// and the customer's token, both verified, authorisation, breaker, metrics and the
+// memory of recent hops on both sides.
 func startPlatform(ctx context.Context) (peer, error) {
 	h, err := openHouse(ctx)
 	if err != nil {
 		return peer{}, err
 	}
-	caller := platform.New("core.caller", platform.Place(zone))
-	if err := errors.Join(h.run(echoService()), h.run(caller)); err != nil {
-		h.close()
-		return peer{}, err
+	caller, err := h.openEcho(ctx)
+	if err == nil {
+		err = refusesStrangers(ctx, caller)
 	}
-	if err := awaitEcho(ctx, caller); err != nil {
+	if err != nil {
 		h.close()
 		return peer{}, err
 	}
@@ -144,10 +95,18 @@ func startPlatform(ctx context.Context) (peer, error) {
 		call: func(ctx context.Context, body []byte) error {
 			ctx, cancel := context.WithTimeout(ctx, callTimeout)
 			defer cancel()
-			return callEcho(platform.WithCohort(ctx, 4711), caller, body)
+			return callEcho(platform.WithToken(platform.WithCohort(ctx, 4711), h.user), caller, body)
 		},
 		close: h.close,
 	}, nil
+}
+
+// refusesStrangers makes sure that what is measured is authorised at all.
+func refusesStrangers(ctx context.Context, caller *platform.Service) error {
+	if err := callEcho(ctx, caller, nil); !fault.Is(err, fault.Forbidden) {
+		return fmt.Errorf("a call on behalf of nobody: got %v, want it forbidden", err)
+	}
+	return nil
 }
 
 // measureStart starts instances of a service that nobody runs and calls it until
@@ -158,8 +117,8 @@ func measureStart(ctx context.Context, o options) (any, error) {
 		return nil, err
 	}
 	defer h.close()
-	caller := platform.New("core.caller", platform.Place(zone))
-	if err := h.run(caller); err != nil {
+	caller, err := h.caller()
+	if err != nil {
 		return nil, err
 	}
 	var took []time.Duration
@@ -171,20 +130,51 @@ func measureStart(ctx context.Context, o options) (any, error) {
 		}
 		took = append(took, d)
 	}
-	slices.Sort(took)
-	p50, p99 := quantile(took, 0.5), quantile(took, 0.99)
-	fmt.Printf("  %d instances: p50 %v, p99 %v\n", o.starts, p50.Round(100*time.Microsecond), p99.Round(100*time.Microsecond))
-	return map[string]any{"starts": o.starts, "p50_ns": p50, "p99_ns": p99}, nil
+	l := latencyOf(took)
+	fmt.Printf("  %d instances: %v\n", o.starts, l)
+	return map[string]any{"starts": o.starts, "p50_ns": l.P50, "p99_ns": l.P99}, nil
 }
 
 func (h *house) startOne(caller *platform.Service) (time.Duration, error) {
-	ctx, stop := context.WithCancel(h.ctx)
-	s := echoService()
+	ctx, stop := context.WithCancel(platform.WithToken(h.ctx, h.user))
+	defer stop()
+	s, err := h.echoService()
+	if err != nil {
+		return 0, err
+	}
 	ended := make(chan error, 1)
 	began := time.Now()
 	go func() { ended <- s.Run(ctx, h.dial(s.Name())) }()
-	err := awaitEcho(ctx, caller)
+	err = awaitEcho(ctx, caller)
 	took := time.Since(began)
 	stop()
 	return took, errors.Join(err, <-ended)
+}
+
+// A latency is how long something took, most of the time and nearly always.
+type latency struct {
+	P50 time.Duration `json:"p50_ns"`
+	P99 time.Duration `json:"p99_ns"`
+}
+
+func (l latency) String() string {
+	return fmt.Sprintf("p50 %v, p99 %v", short(l.P50), short(l.P99))
+}
+
+// short rounds to what a reader can use.
+func short(d time.Duration) time.Duration {
+	switch {
+	case d > 10*time.Millisecond:
+		return d.Round(100 * time.Microsecond)
+	case d > 10*time.Microsecond:
+		return d.Round(time.Microsecond)
+	default:
+		return d.Round(time.Nanosecond)
+	}
+}
+
+// latencyOf sorts took, which is not empty.
+func latencyOf(took []time.Duration) latency {
+	slices.Sort(took)
+	return latency{quantile(took, 0.5), quantile(took, 0.99)}
 }
