@@ -16,10 +16,11 @@ func (g *Gateway) dispatch(v *visit) error {
 	if err := checkHead(v.r); err != nil {
 		return err
 	}
-	if page := g.page(v.r.URL.Path); page != nil {
+	path := v.r.URL.EscapedPath() // as it was sent: a proxy in front that closes /rpc closes all of it
+	if page := g.page(path); page != nil {
 		return g.show(v, page)
 	}
-	if v.r.URL.Path == endpointRPC {
+	if path == endpointRPC {
 		return g.rpc(v)
 	}
 	return g.forward(v)

@@ -41,3 +41,12 @@ func TestStatusNeedsTheBus(t *testing.T) {
 		t.Errorf("/status with the bus back: %d, want 200", status)
 	}
 }
+
+func TestPagesHaveOneSpelling(t *testing.T) {
+	g := newWorld(t).city()
+	for _, path := range []string{"/%72pc", "/r%70c", "/%73tatus", "/version%2f", "//rpc", "/rpc/"} {
+		if response := do(g, request(http.MethodPost, path, sayHello, "Content-Type", typeJSON, headerAuthorization, admin)); response.status != http.StatusNotFound {
+			t.Errorf("POST %s: %d %s, want 404", path, response.status, response.body)
+		}
+	}
+}

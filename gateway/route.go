@@ -67,8 +67,9 @@ func hasDots(rest string) bool {
 	if !strings.ContainsAny(rest, ".%") {
 		return false
 	}
-	for segment := range strings.SplitSeq(rest, "/") {
-		switch strings.ReplaceAll(strings.ToLower(segment), "%2e", ".") {
+	plain := strings.NewReplacer("%2e", ".", "%2f", "/", "%5c", "/", `\`, "/").Replace(strings.ToLower(rest))
+	for segment := range strings.SplitSeq(plain, "/") {
+		switch segment {
 		case ".", "..":
 			return true
 		}

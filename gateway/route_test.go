@@ -18,6 +18,8 @@ func TestParsePath(t *testing.T) {
 		"/v12/d3/e4/a/b.c/..d":             {"api.v12.d3", "e4", "/v12/d3/e4"},
 		"/v1/customer/see/%2e%2E/hops":     {},
 		"/v1/customer/see/.":               {},
+		"/v1/customer/see/..%2flogin":      {},
+		"/v1/customer/see/a%5C%2E.%5Cb":    {},
 		"/v1/customer/see/a%2Fb":           {"api.v1.customer", "see", "/v1/customer/see"},
 		"/v999/a/b":                        {"api.v999.a", "b", "/v999/a/b"},
 		"/v1000/a/b":                       {},
