@@ -30,7 +30,8 @@ type Authoriser func(ctx context.Context, e *rpc.Endpoint, c Caller) error
 const tierKernel = "kernel"
 
 // gateway speaks for people, whom it lets in by their tokens. It is never granted
-// anything.
+// anything, and counts as a service only to the kernel: what it carries elsewhere is
+// what anybody may have sent.
 const gateway = "api.gateway"
 
 // tiers, from the top down. Calls go down, never up.
@@ -53,7 +54,7 @@ const (
 // endpoints of every instance. Within that, a call may be made that is open to anyone;
 // whose user has one of the endpoint's roles, or one that implies it; by any service
 // where RoleService is among the roles; by a service that was granted the endpoint; and
-// by the kernel.
+// by the kernel. The gateway's own word counts towards the kernel only.
 func DefaultAuthoriser(ctx context.Context, e *rpc.Endpoint, c Caller) error {
 	from := tierOf(c.Service)
 	if from > tierOf(e.Service) && !rpc.IsBuiltin(e.Name) {
@@ -69,7 +70,7 @@ func DefaultAuthoriser(ctx context.Context, e *rpc.Endpoint, c Caller) error {
 
 // mayUse reports whether user, service or grant lets the request in.
 func (s *scope) mayUse(e *rpc.Endpoint) bool {
-	proven := s.identity != nil
+	proven := s.identity != nil && (s.identity.Service != gateway || tierOf(e.Service) == len(tiers)-1)
 	for _, role := range e.Roles {
 		if role == RoleService && proven || s.user != nil && role != RoleService && s.user.Has(role) {
 			return true

@@ -71,6 +71,10 @@ func TestAuthorisation(t *testing.T) {
 		{"api.gateway", []string{"DRIVER"}, "core.a", []string{"CUSTOMER"}, forbidden},
 		{"api.gateway", []string{"CUSTOMER"}, "core.a", []string{"CUSTOMER"}, ""},
 		{"api.gateway", nil, "core.a", nil, anonymous},
+		{"api.gateway", nil, "core.a", []string{"SERVICE"}, anonymous},
+		{"api.gateway", []string{"DRIVER"}, "core.a", []string{"SERVICE"}, forbidden},
+		{"api.gateway", nil, "api.v1.x", []string{"SERVICE"}, anonymous},
+		{"api.gateway", nil, "kernel.b", []string{"SERVICE"}, ""},
 	}
 	w := newWorld(t)
 	services := map[string]*platform.Service{}
