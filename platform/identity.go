@@ -91,12 +91,18 @@ type ticket struct {
 	audience string
 	current  atomic.Pointer[held]
 	fetching atomic.Pointer[fetch]
+	fetched  time.Time // when the last fetch ended; of who fetches
 }
 
 // held is a token that was issued.
 type held struct {
 	IssuedToken
 	renew time.Time
+}
+
+func newHeld(t IssuedToken, now time.Time) *held {
+	half := max(t.Expires.Sub(now)/2, 0)
+	return &held{IssuedToken: t, renew: now.Add(half + rand.N(half/4+1))}
 }
 
 // fetch is a request for a token that is under way.
@@ -107,9 +113,10 @@ type fetch struct {
 }
 
 const (
-	fetchLimit    = 5 * time.Second  // for the attempts of one fetch, however long the callers would wait
-	renewInterval = 15 * time.Second // how often tokens are looked through
-	maxAudiences  = 100              // in one request of kernel.login
+	fetchLimit    = 5 * time.Second       // for the attempts of one fetch, however long the callers would wait
+	fetchPause    = 50 * time.Millisecond // between fetches: a service that refuses every token must not cost kernel.login its peace
+	renewInterval = 15 * time.Second      // how often tokens are looked through
+	maxAudiences  = 100                   // in one request of kernel.login
 )
 
 func (p *passport) ticket(service string) *ticket {
@@ -166,13 +173,18 @@ func (t *ticket) run(f *fetch) {
 	defer cancel()
 	defer close(f.done)
 	defer t.fetching.Store(nil)
-	if f.err = t.passport.obtain(ctx, []*ticket{t}); f.err == nil {
-		f.held = t.current.Load()
+	if wait := time.Until(t.fetched.Add(fetchPause)); wait > 0 {
+		pause(ctx, wait)
 	}
+	var got []*held
+	if got, f.err = t.passport.obtain(ctx, []*ticket{t}); f.err == nil {
+		f.held = got[0]
+	}
+	t.fetched = time.Now()
 }
 
 // obtain gets new tokens for tickets, of which there are at most maxAudiences.
-func (p *passport) obtain(ctx context.Context, tickets []*ticket) error {
+func (p *passport) obtain(ctx context.Context, tickets []*ticket) ([]*held, error) {
 	audiences := make([]string, len(tickets))
 	for i, t := range tickets {
 		audiences[i] = t.audience
@@ -180,16 +192,17 @@ func (p *passport) obtain(ctx context.Context, tickets []*ticket) error {
 	now := time.Now()
 	tokens, err := p.issuer.Tokens(ctx, p.instance, audiences)
 	if err != nil {
-		return noIdentity(err, p.instance)
+		return nil, noIdentity(err, p.instance)
 	}
 	if len(tokens) != len(tickets) {
-		return fault.New(fault.Unavailable, "platform.no_identity", "%d identity tokens came for %d services", len(tokens), len(tickets))
+		return nil, fault.New(fault.Unavailable, "platform.no_identity", "%d identity tokens came for %d services", len(tokens), len(tickets))
 	}
+	got := make([]*held, len(tickets))
 	for i, t := range tickets {
-		half := tokens[i].Expires.Sub(now) / 2
-		t.current.Store(&held{IssuedToken: tokens[i], renew: now.Add(half + rand.N(half/4+1))})
+		got[i] = newHeld(tokens[i], now)
+		t.current.Store(got[i])
 	}
-	return nil
+	return got, nil
 }
 
 func noIdentity(err error, instance string) error {
@@ -210,7 +223,7 @@ func (p *passport) renew(ctx context.Context, failed func(error)) {
 			some := due[:min(len(due), maxAudiences)]
 			due = due[len(some):]
 			limited, cancel := context.WithTimeout(ctx, fetchLimit)
-			if err := p.obtain(limited, some); err != nil {
+			if _, err := p.obtain(limited, some); err != nil {
 				failed(err)
 				due = nil
 			}

@@ -29,6 +29,10 @@ const (
 	identifyLimit  = 2 * time.Second // for one instance to answer
 )
 
+// reasonReplayed is what kernel.login says where it handled an assertion whose answer was
+// lost: the call was repeated. The next one has another.
+const reasonReplayed = "kernel.login.identify.replayed"
+
 // login is kernel.login as an instance sees it: by its beacons, which tell where it is,
 // its keys and what was revoked. It is the instance's TokenIssuer.
 type login struct {
@@ -71,7 +75,7 @@ func (l *login) Tokens(ctx context.Context, instance string, audiences []string)
 			if err == nil {
 				return tokens, nil
 			}
-			if refused(err) {
+			if refused(err) && fault.ReasonOf(err) != reasonReplayed {
 				return nil, err
 			}
 			l.forget(login)
@@ -154,6 +158,11 @@ func (l *login) identify(ctx context.Context, at, instance string, audiences []s
 	}
 	if err := l.learn(answer.GetKeys(), answer.GetRevocations()); err != nil {
 		return nil, err
+	}
+	if answer.GetRevocations().GetMore() {
+		if err := l.fetchRevocations(outside(ctx), at); err != nil {
+			return nil, err
+		}
 	}
 	tokens := make([]IssuedToken, len(answer.GetTokens()))
 	for i, t := range answer.GetTokens() {
@@ -274,15 +283,23 @@ func (l *login) catchUp(from string) {
 	}()
 }
 
+// fetchRevocations fetches all that are not known here, in as many answers as it takes.
 func (l *login) fetchRevocations(ctx context.Context, from string) error {
-	ctx, cancel := context.WithTimeout(ctx, identifyLimit)
+	ctx, cancel := context.WithTimeout(ctx, fetchLimit)
 	defer cancel()
-	answer := new(loginpb.RevocationsResponse)
-	request := &loginpb.RevocationsRequest{Since: l.verifier.LastRevocation()}
-	if err := l.client.Call(To(ctx, from), loginpb.LoginRevocations, request, answer); err != nil {
-		return err
+	for {
+		since := l.verifier.LastRevocation()
+		answer := new(loginpb.RevocationsResponse)
+		if err := l.client.Call(To(ctx, from), loginpb.LoginRevocations, &loginpb.RevocationsRequest{Since: since}, answer); err != nil {
+			return err
+		}
+		if err := l.learn(l.verifier.Keys(), answer.GetRevocations()); err != nil {
+			return err
+		}
+		if !answer.GetRevocations().GetMore() || l.verifier.LastRevocation() <= since {
+			return nil
+		}
 	}
-	return l.learn(l.verifier.Keys(), answer.GetRevocations())
 }
 
 // run binds what the login does by itself to ctx.

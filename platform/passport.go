@@ -46,7 +46,7 @@ func (l *life) introduce(ctx context.Context) error {
 	}
 	for ctx.Err() == nil {
 		limited, cancel := context.WithTimeout(ctx, complainAfter)
-		err := l.passport.obtain(limited, tickets)
+		_, err := l.passport.obtain(limited, tickets)
 		cancel()
 		if err == nil {
 			break

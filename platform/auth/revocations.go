@@ -2,88 +2,116 @@ package auth
 
 import (
 	"slices"
+	"sync"
 	"time"
 )
 
-// revocations are those that may still match a token that is alive. It is replaced
-// and never changed.
+// revocations are those that may still match a token that is alive. One more costs the
+// same however many there are: after a busy hour there are very many.
 type revocations struct {
-	all      []Revocation
+	mu       sync.RWMutex
 	last     uint64
+	ahead    map[uint64]bool // numbers that were given, beyond a gap
 	sessions map[string][]Revocation
 	users    map[string][]Revocation
 	callers  map[string][]Revocation
 	called   map[string][]Revocation // by audience
+	swept    time.Time
+}
+
+// revocationSweep is how often those that are over are looked for.
+const revocationSweep = time.Minute
+
+func newRevocations() *revocations {
+	return &revocations{
+		ahead:    map[uint64]bool{},
+		sessions: map[string][]Revocation{}, users: map[string][]Revocation{},
+		callers: map[string][]Revocation{}, called: map[string][]Revocation{},
+		swept: time.Now(),
+	}
 }
 
 // Revoke has tokens refused from now on. Those that are known already may come again.
 // Where they continue the numbering, LastRevocation moves on.
 func (v *Verifier) Revoke(list ...Revocation) {
-	known := v.state.Load().revoked
-	list = slices.DeleteFunc(slices.Clone(list), func(r Revocation) bool { return slices.Contains(known.all, r) })
-	if len(list) == 0 {
-		return
+	if v.revoked.add(list, time.Now()) {
+		v.change(func(*state) {}) // cached tokens are judged anew
 	}
-	v.change(func(s *state) { s.revoked = s.revoked.with(list, time.Now()) })
 }
 
 // RevokedUpTo notes that every revocation up to the number was given to Revoke, or is
 // over.
 func (v *Verifier) RevokedUpTo(number uint64) {
-	if v.LastRevocation() != number {
-		v.change(func(s *state) { s.revoked.last = number })
-	}
+	r := v.revoked
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = number
+	r.advance()
 }
 
 // LastRevocation returns the number up to which all revocations are known.
-func (v *Verifier) LastRevocation() uint64 { return v.state.Load().revoked.last }
+func (v *Verifier) LastRevocation() uint64 {
+	v.revoked.mu.RLock()
+	defer v.revoked.mu.RUnlock()
+	return v.revoked.last
+}
 
 // Revoked reports whether the session with that public id was ended.
 func (v *Verifier) Revoked(session string) bool {
-	return len(v.state.Load().revoked.sessions[session]) > 0
+	v.revoked.mu.RLock()
+	defer v.revoked.mu.RUnlock()
+	return len(v.revoked.sessions[session]) > 0
 }
 
-// with returns the revocations that are alive at now, and more.
-func (r revocations) with(more []Revocation, now time.Time) revocations {
-	next := revocations{
-		last:     r.last,
-		sessions: map[string][]Revocation{}, users: map[string][]Revocation{},
-		callers: map[string][]Revocation{}, called: map[string][]Revocation{},
+// add reports whether any of the list is new and can match a token.
+func (r *revocations) add(list []Revocation, now time.Time) (news bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now.Sub(r.swept) > revocationSweep {
+		r.sweep(now)
 	}
-	for _, old := range r.all {
-		next.add(old, now)
+	for _, one := range list {
+		if one.Number > r.last {
+			r.ahead[one.Number] = true
+		}
+		index, key := r.indexOf(one)
+		if key == "" || one.over(now) || slices.Contains(index[key], one) {
+			continue
+		}
+		index[key] = append(index[key], one)
+		news = true
 	}
-	for _, m := range more {
-		next.add(m, now)
-	}
-	next.advance(more)
-	return next
+	r.advance()
+	return news
 }
 
 // advance moves last on as far as the numbering has no gap.
-func (r *revocations) advance(more []Revocation) {
-	numbers := make([]uint64, 0, len(r.all)+len(more))
-	for _, one := range slices.Concat(r.all, more) {
-		numbers = append(numbers, one.Number)
+func (r *revocations) advance() {
+	for r.ahead[r.last+1] {
+		r.last++
+		delete(r.ahead, r.last)
 	}
-	slices.Sort(numbers)
-	for _, n := range numbers {
-		if n == r.last+1 {
-			r.last = n
+	for n := range r.ahead {
+		if n <= r.last {
+			delete(r.ahead, n)
 		}
 	}
 }
 
-func (r *revocations) add(one Revocation, now time.Time) {
-	if !one.Expires.IsZero() && now.After(one.Expires.Add(leeway)) {
-		return
+func (r *revocations) sweep(now time.Time) {
+	r.swept = now
+	for _, index := range []map[string][]Revocation{r.sessions, r.users, r.callers, r.called} {
+		for key, all := range index {
+			alive := slices.DeleteFunc(all, func(one Revocation) bool { return one.over(now) })
+			if index[key] = alive; len(alive) == 0 {
+				delete(index, key)
+			}
+		}
 	}
-	index, key := r.indexOf(one)
-	if key == "" {
-		return
-	}
-	r.all = append(r.all, one)
-	index[key] = append(index[key], one)
+}
+
+func (r *Revocation) over(now time.Time) bool {
+	return !r.Expires.IsZero() && now.After(r.Expires.Add(leeway))
 }
 
 func (r *revocations) indexOf(one Revocation) (map[string][]Revocation, string) {
@@ -100,11 +128,15 @@ func (r *revocations) indexOf(one Revocation) (map[string][]Revocation, string) 
 }
 
 func (r *revocations) user(u *User) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
 	match := func(one Revocation) bool { return one.matchesUser(u) }
 	return slices.ContainsFunc(r.sessions[u.Session], match) || slices.ContainsFunc(r.users[u.ID], match)
 }
 
 func (r *revocations) identity(i *Identity) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
 	match := func(one Revocation) bool { return one.matchesIdentity(i) }
 	return slices.ContainsFunc(r.callers[i.Service], match) || slices.ContainsFunc(r.called[i.Audience], match)
 }

@@ -94,3 +94,21 @@ func TestRevocationsEnd(t *testing.T) {
 		}
 	})
 }
+
+func TestOneMoreRevocationCostsTheSameAmongMany(t *testing.T) {
+	o := newOffice(t, "local")
+	n := uint64(0)
+	revoke := func() {
+		n++
+		o.verifier.Revoke(auth.Revocation{Number: n, Session: fmt.Sprint("s", n), Expires: time.Now().Add(time.Hour)})
+	}
+	for range 20_000 {
+		revoke()
+	}
+	if got := testing.AllocsPerRun(100, revoke); got > 20 {
+		t.Errorf("one more of 20000 revocations took %.0f allocations, want no more than the first", got)
+	}
+	if !o.verifier.Revoked("s1") || o.verifier.LastRevocation() != n {
+		t.Errorf("the first is revoked: %t, last %d; want true, %d", o.verifier.Revoked("s1"), o.verifier.LastRevocation(), n)
+	}
+}

@@ -20,24 +20,24 @@ type Verifier struct {
 	state atomic.Pointer[state]
 	mu    sync.Mutex // held to replace state
 
+	revoked    *revocations
 	users      cache[User]
 	identities cache[Identity]
 }
 
 // state is what tokens are judged by. It is replaced and never changed.
 type state struct {
-	number  uint64 // grows with every change
-	signed  string // the key set as it came
-	issued  time.Time
-	jwks    []byte
-	keys    map[string]ed25519.PublicKey // nil: none came yet
-	revoked revocations
+	number uint64 // grows with every change, and after every revocation
+	signed string // the key set as it came
+	issued time.Time
+	jwks   []byte
+	keys   map[string]ed25519.PublicKey // nil: none came yet
 }
 
 // NewVerifier returns a verifier that knows no keys yet. It refuses every token as
 // Unavailable until SetKeys.
 func NewVerifier(root ed25519.PublicKey, environment string) *Verifier {
-	v := &Verifier{environment: environment, root: root}
+	v := &Verifier{environment: environment, root: root, revoked: newRevocations()}
 	v.state.Store(&state{number: 1})
 	v.users.init()
 	v.identities.init()
@@ -107,7 +107,7 @@ func (v *Verifier) JWKS() []byte {
 func (v *Verifier) User(token string) (*User, error) {
 	s := v.state.Load()
 	if e := v.users.get(token); e != nil {
-		return checkEntry(&v.users, e, s, s.revoked.user)
+		return checkEntry(&v.users, e, s, v.revoked.user)
 	}
 	var claims userClaims
 	kid, err := v.readSigned(s, token, userToken, &claims)
@@ -124,7 +124,7 @@ func (v *Verifier) User(token string) (*User, error) {
 	if checkUser(u) != nil || claims.Actor != nil && u.Actor == "" {
 		return nil, refuse(ReasonMalformed, "a claim of the user token is missing or out of its range")
 	}
-	if s.revoked.user(u) {
+	if v.revoked.user(u) {
 		return nil, refuse(ReasonRevoked, "the session %s of user %s was ended", u.Session, u.ID)
 	}
 	v.users.put(&entry[User]{token: token, value: u, kid: kid, key: s.keys[kid], expires: u.Expires}, s)
@@ -146,7 +146,7 @@ func (v *Verifier) Identity(token, audience string) (*Identity, error) {
 
 func (v *Verifier) identity(s *state, token string) (*Identity, error) {
 	if e := v.identities.get(token); e != nil {
-		return checkEntry(&v.identities, e, s, s.revoked.identity)
+		return checkEntry(&v.identities, e, s, v.revoked.identity)
 	}
 	var claims identityClaims
 	kid, err := v.readSigned(s, token, identityToken, &claims)
@@ -161,7 +161,7 @@ func (v *Verifier) identity(s *state, token string) (*Identity, error) {
 		checkLife(i.Instance, i.Issued, i.Expires, MaxIdentityLife) != nil {
 		return nil, refuse(ReasonMalformed, "a claim of the identity token is missing or out of its range")
 	}
-	if s.revoked.identity(i) {
+	if v.revoked.identity(i) {
 		return nil, refuse(ReasonRevoked, "the identity tokens of %s for %s from before are revoked", i.Service, i.Audience)
 	}
 	v.identities.put(&entry[Identity]{token: token, value: i, kid: kid, key: s.keys[kid], expires: i.Expires}, s)
