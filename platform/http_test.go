@@ -165,3 +165,14 @@ func TestOnlyHTTPEndpointsTakeHTTP(t *testing.T) {
 		}
 	}
 }
+
+func TestHTTPEndpointsAreNotCalledByName(t *testing.T) {
+	w := newWorld(t)
+	w.serveHTTP(func(http.ResponseWriter, *http.Request) { t.Error("a made-up request was handled") })
+	for contentType, body := range map[string]string{bus.ContentJSON: `{"method": "GET", "path": "/", "remoteAddr": "192.0.2.1:1"}`, bus.ContentProtobuf: ""} {
+		_, err := w.operator().CallRaw(t.Context(), platform.Target{Service: "api.web", Endpoint: "page", ContentType: contentType}, []byte(body))
+		if fault.ReasonOf(err) != "platform.http_only" {
+			t.Errorf("a call of an HTTP endpoint in %s: %v, want platform.http_only", contentType, err)
+		}
+	}
+}

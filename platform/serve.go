@@ -74,6 +74,9 @@ func (s *Service) serve(ctx context.Context, m *bus.Message) *bus.Message {
 	if r == nil || in.contentType == bus.ContentHTTP && !r.http {
 		return s.errorReply(s.noEndpoint(in.endpoint), in.contentType)
 	}
+	if r.http && in.contentType != bus.ContentHTTP {
+		return s.errorReply(notByRPC(r.name), in.contentType)
+	}
 	start := time.Now()
 	busy := s.inflight.Add(1)
 	defer s.inflight.Add(-1)
@@ -93,6 +96,12 @@ func (s *Service) serve(ctx context.Context, m *bus.Message) *bus.Message {
 	r.end(took, err)
 	s.observeServed(r, &carried, span, servedHop{in.attempt, start, took, err})
 	return reply
+}
+
+// notByRPC keeps whoever calls by name from making up an HTTP request: the address that
+// it came from, and headers that the gateway drops.
+func notByRPC(name string) *fault.Error {
+	return fault.New(fault.BadRequest, "platform.http_only", "%s takes HTTP requests only: send one to its path at the thin API", name)
 }
 
 // shed refuses what there is no room for, at once, so that the caller can go

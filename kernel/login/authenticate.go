@@ -142,7 +142,7 @@ func (l *login) Authenticate(ctx context.Context, r *loginpb.AuthenticateRequest
 	if err != nil {
 		return nil, err
 	}
-	a := attempt{r.GetApplication(), r.GetIdentifier(), r.GetPassword(), r.GetKnownDevice(), r.GetSource()}
+	a := attempt{r.GetApplication(), r.GetIdentifier(), r.GetPassword(), r.GetKnownDevice(), sourceOf(ctx, r.GetSource())}
 	p, o, err := l.authenticate(ctx, a, device)
 	if err := l.auditAttempt(ctx, "authenticate", a, p, o.ID, err); err != nil {
 		return nil, err
@@ -188,7 +188,7 @@ func (l *login) Exchange(ctx context.Context, r *loginpb.ExchangeRequest) (*logi
 
 // ChangePassword implements loginpb.LoginServer.
 func (l *login) ChangePassword(ctx context.Context, r *loginpb.ChangePasswordRequest) (*loginpb.ChangePasswordResponse, error) {
-	a := attempt{r.GetApplication(), r.GetIdentifier(), r.GetOldPassword(), r.GetKnownDevice(), r.GetSource()}
+	a := attempt{r.GetApplication(), r.GetIdentifier(), r.GetOldPassword(), r.GetKnownDevice(), sourceOf(ctx, r.GetSource())}
 	p, err := l.prove(ctx, a)
 	if err == nil {
 		err = l.changePassword(ctx, p.user, r.GetNewPassword())

@@ -3,9 +3,11 @@ package login
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/hansom-platform/hansom/fault"
+	"github.com/hansom-platform/hansom/platform"
 	"github.com/hansom-platform/hansom/store"
 )
 
@@ -58,9 +60,27 @@ func deviceKey(subject, device string) store.Key {
 	return store.Key{Partition: "user/" + subject, Clustering: device}
 }
 
+// bySomeUser begins the source of an attempt that a user made over /rpc.
+const bySomeUser = "user "
+
+// sourceOf returns where an attempt comes from: the address that a service saw. What anybody else says of its address is
+// not believed, or guessing would go on under ever new ones; it is known by its user, if by anything.
+func sourceOf(ctx context.Context, claimed string) string {
+	if platform.CallerOf(ctx).Service != "" {
+		return claimed
+	}
+	if user, ok := platform.UserOf(ctx); ok {
+		return bySomeUser + user.ID
+	}
+	return ""
+}
+
 // sourceKey is false where the address is unknown. Of IPv6 it takes the network of 64 bits, which one customer usually has
 // all of.
 func sourceKey(source string) (store.Key, bool) {
+	if id, ok := strings.CutPrefix(source, bySomeUser); ok {
+		return store.Key{Partition: "source/user/" + id}, id != ""
+	}
 	addr, err := netip.ParseAddr(source)
 	if err != nil {
 		return store.Key{}, false

@@ -3,6 +3,7 @@ package login_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -486,6 +487,24 @@ func TestOnlyAdministratorsManage(t *testing.T) {
 			"read the log":  func() error { _, err := e.client.Audit(ada, &loginpb.AuditRequest{}); return err },
 		} {
 			wantCode(t, name, call(), fault.Forbidden)
+		}
+	})
+}
+
+// A user that calls over /rpc may say what address it likes: its guesses count as its own.
+func TestSourceIsNotTheCallersWord(t *testing.T) {
+	inEnvironment(t, func(t *testing.T, e *environment) {
+		throttled := 0
+		for i := range 60 {
+			_, err := e.client.Authenticate(e.root(), &loginpb.AuthenticateRequest{
+				Application: "customer", Identifier: fmt.Sprintf("nobody%d", i), Password: "wrong", Source: fmt.Sprintf("192.0.2.%d", i),
+			})
+			if fault.Is(err, fault.Throttled) {
+				throttled++
+			}
+		}
+		if throttled < 9 { // 50 from one source are free
+			t.Errorf("%d of %d guesses under ever new addresses were throttled, want at least 9", throttled, 60)
 		}
 	})
 }
