@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -32,8 +33,17 @@ type credentialJSON struct {
 	Certificate string `json:"certificate"`
 }
 
+// String says whose it is, and keeps the key out of messages and logs.
+func (c Credential) String() string { return "credential of " + c.Service + " in " + c.Environment }
+
+// LogValue implements slog.LogValuer.
+func (c Credential) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
 // MarshalJSON implements json.Marshaler.
 func (c Credential) MarshalJSON() ([]byte, error) {
+	if len(c.Key) != ed25519.PrivateKeySize {
+		return nil, errors.New("the " + c.String() + " has no key")
+	}
 	return json.Marshal(credentialJSON{
 		Environment: c.Environment, Service: c.Service, Certificate: c.Certificate,
 		Root: base64.RawURLEncoding.EncodeToString(c.Root),
@@ -93,7 +103,7 @@ func (c *Credential) Check() error {
 		return fault.New(fault.Unauthorized, "platform.auth.bad_credential",
 			"the certificate of %s in environment %s is not good (%s): %s", c.Service, c.Environment, err.Detail, howToEnrol)
 	}
-	if service != c.Service || !key.Equal(c.Key.Public()) {
+	if service != c.Service || len(c.Key) != ed25519.PrivateKeySize || !key.Equal(c.Key.Public()) {
 		return fault.New(fault.Unauthorized, "platform.auth.bad_credential", "the certificate of %s is that of another key or service", c.Service)
 	}
 	return nil

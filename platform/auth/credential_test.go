@@ -3,9 +3,13 @@ package auth_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -179,5 +183,33 @@ func TestSignersRefuseWhatIsNoClaim(t *testing.T) {
 	}
 	if _, err := o.root.KeySet(map[string]ed25519.PublicKey{"k1": nil}); !fault.Is(err, fault.BadRequest) {
 		t.Errorf("a key set with an empty key: %v, want BAD_REQUEST", err)
+	}
+}
+
+func TestACredentialIsNotLogged(t *testing.T) {
+	o := newOffice(t, "local")
+	c, err := o.root.Enrol("core.eta", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "by value", c, "by pointer", &c)
+	text := log.String() + fmt.Sprintf("%v %+v %s", c, c, &c)
+	seed := base64.RawURLEncoding.EncodeToString(c.Key.Seed())
+	if strings.Contains(text, seed) || strings.Contains(text, fmt.Sprint(c.Key)) || strings.Contains(text, c.Certificate) {
+		t.Errorf("the key or certificate is in %s", text)
+	}
+}
+
+func TestACredentialWithoutKeyIsRefused(t *testing.T) {
+	o := newOffice(t, "local")
+	c, err := o.root.Enrol("core.eta", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Key = nil
+	wantReason(t, "check", c.Check(), "platform.auth.bad_credential")
+	if _, err := json.Marshal(c); err == nil {
+		t.Errorf("a credential without key was written, want an error")
 	}
 }
