@@ -33,31 +33,27 @@ func (a *App) plant(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for i := range users {
-		if users[i].Password = passwordOf(before, users[i]); users[i].Password == "" {
-			users[i].Password = rand.Text()
+	missing, err := login.Missing(ctx, a.environment.store, a.loginConfig(), users)
+	if err != nil {
+		return fmt.Errorf("look for the first users: %w", err)
+	}
+	for i, u := range missing {
+		if missing[i].Password = passwordOf(before, u); missing[i].Password == "" {
+			missing[i].Password = rand.Text()
 		}
 	}
 	// Written before the users are made: a user whose password nobody has read could not be made again.
-	candidate := before
-	notePasswords(&candidate, users)
-	if err := a.folder.writeAdmin(candidate); err != nil {
+	// A user that exists keeps the password that it has, which nobody knows where admin.json was lost.
+	noted := before
+	notePasswords(&noted, missing)
+	if err := a.folder.writeAdmin(noted); err != nil {
 		return err
 	}
-	planted, err := login.Bootstrap(ctx, a.environment.store, a.loginConfig(), login.Seed{Users: users, Grants: grants})
-	if err != nil {
+	if _, err := login.Bootstrap(ctx, a.environment.store, a.loginConfig(), login.Seed{Users: missing, Grants: grants}); err != nil {
 		return fmt.Errorf("make the first users: %w", err)
 	}
-	made := map[string]bool{}
-	for _, u := range planted.Users {
-		made[u.GetApplication()+"/"+u.GetIdentifiers()[0]] = true
-	}
-	known := slices.DeleteFunc(users, func(u login.SeedUser) bool {
-		return !made[u.Application+"/"+u.Identifiers[0]] && passwordOf(before, u) == ""
-	})
 	a.note(func(admin *Admin) {
-		admin.Environment, admin.User, admin.Password, admin.Demo = a.config.Environment, before.User, before.Password, before.Demo
-		notePasswords(admin, known)
+		admin.Environment, admin.User, admin.Password, admin.Demo = a.config.Environment, noted.User, noted.Password, noted.Demo
 	})
 	return a.openSessions(ctx)
 }

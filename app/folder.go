@@ -48,17 +48,23 @@ type DemoUser struct {
 // ReadAdmin reads the admin.json of a data folder. The error is fs.ErrNotExist
 // where nothing has run on the folder yet.
 func ReadAdmin(folder string) (Admin, error) {
+	a, err := readAdmin(folder)
+	if err == nil && a.Bus == "" {
+		return a, fmt.Errorf("the administrator's file %s names no bus: the first start has not finished; start `hansom up` on that folder again",
+			filepath.Join(folder, adminFile))
+	}
+	return a, err
+}
+
+// readAdmin also reads what a first start left that was cut short: passwords, and no bus yet.
+func readAdmin(folder string) (Admin, error) {
 	path := filepath.Join(folder, adminFile)
 	var a Admin
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return a, fmt.Errorf("read the administrator's file: %w", err)
 	}
-	err = json.Unmarshal(data, &a)
-	if err == nil && a.Bus == "" {
-		err = errors.New("it names no bus")
-	}
-	if err != nil {
+	if err := json.Unmarshal(data, &a); err != nil {
 		return a, fmt.Errorf("read the administrator's file %s: %w; restore it, or remove it: `hansom up` writes a new one, without the passwords that it held", path, err)
 	}
 	return a, nil
@@ -128,7 +134,7 @@ func (f *folder) writeAdmin(a Admin) error { return f.write(adminFile, a) }
 // admin returns what admin.json of an earlier run says, and an empty Admin on first
 // start.
 func (f *folder) admin() (Admin, error) {
-	a, err := ReadAdmin(f.path)
+	a, err := readAdmin(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Admin{}, nil
 	}
@@ -138,7 +144,7 @@ func (f *folder) admin() (Admin, error) {
 // close unlocks the folder. The rest of admin.json stays: it has the only copy of the first
 // administrator's password.
 func (f *folder) close() {
-	if a, err := ReadAdmin(f.path); err == nil && a.PID == pid {
+	if a, err := readAdmin(f.path); err == nil && a.PID == pid {
 		a.PID = 0
 		_ = f.writeAdmin(a)
 	}

@@ -22,6 +22,9 @@ func Init(ctx context.Context, c Config) (err error) {
 	data = data.withDefaults()
 	c.Store, c.Data = data.Store, data.Data
 	c = c.withDefaults()
+	if err := CheckWord("environment", c.Environment); err != nil {
+		return err
+	}
 	a := &App{config: c, log: c.Logger}
 	if a.folder, err = openFolder(c.Data); err != nil {
 		return err

@@ -13,6 +13,12 @@ import (
 func (a *App) runTaxis(ctx context.Context, ready func()) error {
 	admin := a.Admin()
 	fleet := admin.Demo["fleet"]
+	if fleet.Password == "" {
+		a.log.Warn("no taxis: admin.json has lost the password of their user; to have it made anew: hansom user delete demo-fleet --application driver, and start again")
+		ready()
+		<-ctx.Done()
+		return nil
+	}
 	s, err := sim.New(sim.Config{
 		API: admin.API, Identifier: fleet.Identifier, Password: fleet.Password,
 		City: a.config.City, Drivers: a.config.Taxis, Seed: demoSeed, Logger: a.log,

@@ -64,6 +64,35 @@ func Bootstrap(ctx context.Context, st *store.Store, config Config, seed Seed) (
 	return made, nil
 }
 
+// Missing returns those of the users that a Bootstrap would make.
+func Missing(ctx context.Context, st *store.Store, config Config, users []SeedUser) ([]SeedUser, error) {
+	r, err := readyRealm(ctx, st, config)
+	if err != nil {
+		return nil, err
+	}
+	var missing []SeedUser
+	for _, s := range users {
+		known, err := r.planted(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		if !known {
+			missing = append(missing, s)
+		}
+	}
+	return missing, nil
+}
+
+// planted reports whether one of the identifiers is somebody's.
+func (r *realm) planted(ctx context.Context, s SeedUser) (bool, error) {
+	for _, identifier := range s.Identifiers {
+		if _, err := r.users.find(ctx, s.Application, identifier); !errors.Is(err, errNoUser) {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
 // readyRealm returns a realm that needs no bus and can sign.
 func readyRealm(ctx context.Context, st *store.Store, config Config) (*realm, error) {
 	r, err := newRealm(st, config, slog.Default())
@@ -74,11 +103,8 @@ func readyRealm(ctx context.Context, st *store.Store, config Config) (*realm, er
 }
 
 func (r *realm) plantUser(ctx context.Context, s SeedUser) (*loginpb.User, error) {
-	for _, identifier := range s.Identifiers {
-		_, err := r.users.find(ctx, s.Application, identifier)
-		if !errors.Is(err, errNoUser) {
-			return nil, err
-		}
+	if known, err := r.planted(ctx, s); known || err != nil {
+		return nil, err
 	}
 	u, err := r.createUser(ctx, newUser{s.Application, s.Identifiers, s.Password, s.Roles})
 	if fault.ReasonOf(err) == reasonTaken { // by somebody who started at the same time
