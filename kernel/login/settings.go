@@ -62,9 +62,12 @@ func (s *settings) application(name string) Application {
 	if s.values == nil {
 		return defaultApplication(name)
 	}
-	var text settingsText
+	var text *settingsText
 	a := defaultApplication(name)
 	err := s.values.Decode("hansom.login.applications."+name, &text)
+	if err == nil && text == nil { // nothing is kept of it: anybody may name any application
+		return a
+	}
 	if err == nil {
 		err = text.apply(&a)
 	}
