@@ -6,12 +6,17 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hansom-platform/hansom/bus"
 	configpb "github.com/hansom-platform/hansom/proto/kernel/config"
 )
 
 const (
 	changeServices = 20 // with as many instances each as make up those asked for
 	changeGap      = 500 * time.Millisecond
+
+	// perConnection is how many instances share a connection to the bus. The embedded server lets
+	// no more than some hundred connections watch the bindings.
+	perConnection = 10
 )
 
 // watch notes when each instance has applied a change.
@@ -107,6 +112,7 @@ func await[T any](ctx context.Context, c <-chan T) error {
 func (h *house) watchers(instances int, w *watch) error {
 	const atOnce = 20
 	var started []func() error
+	var connection *bus.Bus
 	for i := range instances {
 		progress("instance %d of %d", i+1, instances)
 		s, err := h.service(fmt.Sprintf("core.watcher%d", i%changeServices))
@@ -114,7 +120,13 @@ func (h *house) watchers(instances int, w *watch) error {
 			return err
 		}
 		s.Config().OnChange("bench.n", w.applied)
-		started = append(started, h.start(s))
+		if i%perConnection == 0 {
+			if connection, err = h.dial("watchers")(h.ctx); err != nil {
+				return err
+			}
+		}
+		shared := connection
+		started = append(started, h.startOver(s, func(context.Context) (*bus.Bus, error) { return shared, nil }))
 		if len(started) < atOnce && i < instances-1 {
 			continue
 		}

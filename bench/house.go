@@ -136,7 +136,27 @@ func (h *house) openKernel(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return h.awaitBound(ctx, len(kernel))
+}
+
+// awaitBound returns when so many instances can be called.
+func (h *house) awaitBound(ctx context.Context, instances int) error {
+	b, err := h.dial("bench")(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = b.Close(context.WithoutCancel(ctx)) }()
+	for {
+		bindings, err := b.Bindings(ctx, zone)
+		if err != nil || len(bindings) >= instances {
+			return err
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 func (h *house) kernel(c *coord.Coord) ([]part, error) {
@@ -188,9 +208,12 @@ type part interface {
 }
 
 // start starts a service. The result returns when it is registered.
-func (h *house) start(p part) (await func() error) {
+func (h *house) start(p part) (await func() error) { return h.startOver(p, h.dial(p.Name())) }
+
+// startOver starts a service over a connection of the caller's choice.
+func (h *house) startOver(p part, dial platform.Dial) (await func() error) {
 	failed := make(chan error, 1)
-	h.parts.Go(func() { failed <- p.Run(h.ctx, h.dial(p.Name())) })
+	h.parts.Go(func() { failed <- p.Run(h.ctx, dial) })
 	return func() error {
 		select {
 		case <-p.Ready():
