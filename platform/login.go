@@ -216,7 +216,7 @@ func revocationsOf(r *loginpb.Revocations) []auth.Revocation {
 func (l *login) beacon(ctx context.Context, e *bus.Event) error {
 	var b loginpb.Beacon
 	if err := proto.Unmarshal(e.Message.Body, &b); err != nil {
-		return nil
+		return nil //nolint:nilerr // whoever publishes nonsense is not to fill the log
 	}
 	if l.isOld(&b) {
 		return nil

@@ -60,13 +60,13 @@ func (l *login) CreateUser(ctx context.Context, r *loginpb.CreateUserRequest) (*
 	return &loginpb.CreateUserResponse{User: u.message()}, nil
 }
 
-// mayGrant refuses ADMIN to whoever has not got it, whatever roles the endpoint is configured to need. Services of the kernel have
-// it.
+// mayGrant keeps whoever is no administrator from making one, and from changing one: who sets an administrator's password is one. So
+// a service that was granted the endpoint gains no more by it. Services of the kernel are administrators.
 func mayGrant(ctx context.Context, roles []string) error {
 	if !isAdmin(roles) || callerIsAdmin(ctx) {
 		return nil
 	}
-	return fault.New(fault.Forbidden, "kernel.login.role.admin", "only an administrator may make another one")
+	return fault.New(fault.Forbidden, "kernel.login.role.admin", "only an administrator may make or change another one")
 }
 
 // update is what is to be changed of a user.
@@ -168,7 +168,7 @@ func (l *login) UpdateUser(ctx context.Context, r *loginpb.UpdateUserRequest) (*
 	}
 	id := u.ID
 	if err == nil {
-		err = errors.Join(mayGrant(ctx, c.roles), notSelf(ctx, u, c.setRoles && !isAdmin(c.roles) || c.setDisabled && c.disabled))
+		err = errors.Join(mayGrant(ctx, slices.Concat(c.roles, u.Roles)), notSelf(ctx, u, c.setRoles && !isAdmin(c.roles) || c.setDisabled && c.disabled))
 	}
 	if err == nil {
 		u, err = l.updateUser(ctx, u, c)
@@ -210,7 +210,7 @@ func (l *login) DeleteUser(ctx context.Context, r *loginpb.DeleteUserRequest) (*
 		return &loginpb.DeleteUserResponse{}, nil
 	}
 	if err == nil {
-		err = notSelf(ctx, u, true)
+		err = errors.Join(mayGrant(ctx, u.Roles), notSelf(ctx, u, true))
 	}
 	if err == nil {
 		err = l.deleteUser(ctx, u)

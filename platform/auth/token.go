@@ -31,7 +31,7 @@ const (
 	identityToken  kind = "identity+jwt"
 	assertionToken kind = "assertion+jwt"
 	certificate    kind = "certificate+jwt"
-	keySetToken    kind = "keyset+jwt"
+	keySetToken    kind = "keyset+jwt" //nolint:gosec // a name
 	statementToken kind = "statement+jwt"
 )
 
