@@ -18,7 +18,11 @@ func (s *server) Compile(ctx context.Context, r *configpb.CompileRequest) (*conf
 	if err != nil {
 		return nil, err
 	}
-	return s.compile(ctx, c, state, r)
+	compiled, err := s.compile(ctx, c, state, r)
+	if err != nil {
+		return nil, err
+	}
+	return fits(compiled, "move what is large out of the layers, into a document of its own or another store")
 }
 
 // MultiCompile implements configpb.ConfigServer.
@@ -44,7 +48,7 @@ func (s *server) MultiCompile(ctx context.Context, r *configpb.MultiCompileReque
 		}
 		all.Responses = append(all.Responses, compiled)
 	}
-	return all, nil
+	return fits(all, "compile fewer at once")
 }
 
 // stateFor returns the state that answers the caller, at least at the given revision. Administrators see

@@ -33,7 +33,7 @@ func alone(t testing.TB) *server {
 func (s *server) put(t testing.TB, id, text string) error {
 	t.Helper()
 	_, err := s.change(context.Background(), "alice", "a test", false, func(state *history.State) ([]history.Edit, error) {
-		return s.edits(state, []*configpb.Edit{{Id: id, Kind: configpb.Edit_KIND_REPLACE, Json: []byte(text)}})
+		return s.edits(caller{admin: true}, state, []*configpb.Edit{{Id: id, Kind: configpb.Edit_KIND_REPLACE, Json: []byte(text)}})
 	})
 	return err
 }

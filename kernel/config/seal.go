@@ -89,8 +89,8 @@ func (s *sealer) checkKey(ctx context.Context, table *store.Table) error {
 }
 
 // sealGiven returns what is stored for a secret that an author wrote into a document. stored is what the
-// document holds until now.
-func (s *sealer) sealGiven(id string, stored any, path []string, g document.Given) (document.Secret, error) {
+// document holds until now. Who may neither read a secret nor is an administrator cannot have others read it.
+func (s *sealer) sealGiven(c caller, id string, stored any, path []string, g document.Given) (document.Secret, error) {
 	readers := g.For
 	if g.Hidden {
 		was, ok := document.At(stored, path)
@@ -100,6 +100,9 @@ func (s *sealer) sealGiven(id string, stored any, path []string, g document.Give
 			return document.Secret{}, errors.New(`a hidden secret keeps what is stored, and here no secret is stored: write its "value"`)
 		case readers == nil || strings.Join(readers, ",") == strings.Join(kept.For, ","):
 			return kept, nil
+		case !c.admin && !c.reads(kept):
+			return document.Secret{}, denied("%q is no administrator and none of the readers of the secret at %s of %s, and may not change who reads it",
+				c.author, document.Pointer(path...), id)
 		}
 		plain, err := s.open(id, path, kept.For, kept.Sealed)
 		if err != nil {

@@ -59,6 +59,23 @@ func TestHiddenSecretsKeepWhatIsStored(t *testing.T) {
 	})
 }
 
+func TestAGrantDoesNotOpenSecrets(t *testing.T) {
+	in(t, func(t *testing.T, h *house) {
+		h.set(replace("city/LON", `{"token":{"$secret":{"value":"tok","for":["core.eta"]}}}`))
+		h.env.Grant("core.city", "kernel.config", "update")
+		h.env.Grant("core.eta", "kernel.config", "update")
+		forBoth := `{"token":{"$secret":{"hidden":true,"for":["core.city","core.eta"]}}}`
+		response, err := h.as("core.city").Update(t.Context(), update(merge("city/LON", forBoth)))
+		mustFail(t, response, err, fault.Forbidden)
+		if _, err := h.as("core.city").Update(t.Context(), update(merge("city/LON", `{"token":`+hiddenForEta+`,"x":1}`))); err != nil {
+			t.Errorf("writing a hidden secret back as it was: %v", err)
+		}
+		if _, err := h.as("core.eta").Update(t.Context(), update(merge("city/LON", forBoth))); err != nil {
+			t.Errorf("a reader of the secret shares it: %v", err)
+		}
+	})
+}
+
 func TestSecretsCannotBeMovedOrGuessed(t *testing.T) {
 	in(t, func(t *testing.T, h *house) {
 		h.set(replace("base", `{"p":{"$secret":{"value":"one","for":["core.eta"]}}}`))

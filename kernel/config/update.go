@@ -31,7 +31,7 @@ func (s *server) Update(ctx context.Context, r *configpb.UpdateRequest) (*config
 		}
 	}
 	done, err := s.change(ctx, c.author, r.GetMessage(), r.GetDryRun(), func(state *history.State) ([]history.Edit, error) {
-		return s.edits(state, r.GetEdits())
+		return s.edits(c, state, r.GetEdits())
 	})
 	if err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func (s *server) change(ctx context.Context, author, message string, dry bool, d
 }
 
 // edits returns what a request makes of a state, without what changes nothing.
-func (s *server) edits(state *history.State, wanted []*configpb.Edit) ([]history.Edit, error) {
+func (s *server) edits(c caller, state *history.State, wanted []*configpb.Edit) ([]history.Edit, error) {
 	var edits []history.Edit
 	seen := map[string]bool{}
 	for _, e := range wanted {
@@ -112,7 +112,7 @@ func (s *server) edits(state *history.State, wanted []*configpb.Edit) ([]history
 		if err := checkExpected(e, current); err != nil {
 			return nil, err
 		}
-		v, err := s.edited(e, current)
+		v, err := s.edited(c, e, current)
 		if err != nil {
 			return nil, err
 		}
@@ -156,7 +156,7 @@ func expectation(revision uint64) string {
 }
 
 // edited returns what an edit makes of a document.
-func (s *server) edited(e *configpb.Edit, current *history.Document) (any, error) {
+func (s *server) edited(c caller, e *configpb.Edit, current *history.Document) (any, error) {
 	switch e.GetKind() {
 	case configpb.Edit_KIND_DELETE:
 		if !current.Live() {
@@ -167,7 +167,7 @@ func (s *server) edited(e *configpb.Edit, current *history.Document) (any, error
 	default:
 		return nil, fault.New(fault.BadRequest, "kernel.config.edits", "the edit of %s must say whether to replace, merge or delete", e.GetId())
 	}
-	given, err := s.read(e.GetId(), e.GetJson(), current.Object())
+	given, err := s.read(c, e.GetId(), e.GetJson(), current.Object())
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +186,7 @@ func notFound(id string, d *history.Document) error {
 }
 
 // read parses what an author wrote, and seals its secrets.
-func (s *server) read(id string, text []byte, stored any) (any, error) {
+func (s *server) read(c caller, id string, text []byte, stored any) (any, error) {
 	v, err := document.Parse(text)
 	if err != nil {
 		return nil, badDocument(id, err)
@@ -195,8 +195,11 @@ func (s *server) read(id string, text []byte, stored any) (any, error) {
 		return nil, badDocument(id, fmt.Errorf("a document is an object: {...}"))
 	}
 	v, err = document.ReadSecrets(v, func(path []string, g document.Given) (document.Secret, error) {
-		return s.sealer.sealGiven(id, stored, path, g)
+		return s.sealer.sealGiven(c, id, stored, path, g)
 	})
+	if fault.Is(err, fault.Forbidden) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, badDocument(id, err)
 	}
