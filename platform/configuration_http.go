@@ -73,7 +73,7 @@ func (h *httpConfig) request(ctx context.Context, r *configpb.CompileRequest) (*
 	if r.GetHash() != "" {
 		request.Header.Set("If-None-Match", `"`+r.GetHash()+`"`)
 	}
-	assertion, err := h.configAssertion()
+	assertion, err := h.assertion(configAudience)
 	if err != nil {
 		return nil, err
 	}
@@ -81,11 +81,6 @@ func (h *httpConfig) request(ctx context.Context, r *configpb.CompileRequest) (*
 		request.Header.Set("Authorization", "Bearer "+assertion)
 	}
 	return request, nil
-}
-
-// configAssertion proves to kernel.config which service asks.
-func (h *httpConfig) configAssertion() (string, error) {
-	return h.assertion("kernel.config")
 }
 
 func (h *httpConfig) answer(response *http.Response, body []byte) (*configpb.CompileResponse, error) {

@@ -6,15 +6,12 @@ import (
 	"slices"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/hansom-platform/hansom/fault"
 	"github.com/hansom-platform/hansom/kernel/config/history"
 	"github.com/hansom-platform/hansom/platform"
 	hansompb "github.com/hansom-platform/hansom/proto/hansom"
 	configpb "github.com/hansom-platform/hansom/proto/kernel/config"
 	discoverypb "github.com/hansom-platform/hansom/proto/kernel/discovery"
-	"github.com/hansom-platform/hansom/proto/rpc"
 )
 
 const (
@@ -53,7 +50,7 @@ func (s *server) ask(ctx context.Context, state *history.State, i *discoverypb.I
 	defer cancel()
 	status := &configpb.InstanceStatus{Instance: i.GetId(), Service: i.GetService()}
 	answer := new(hansompb.ConfigResponse)
-	if err := s.svc.Call(ctx, configEndpoint(i.GetService()), &hansompb.ConfigRequest{}, answer); err != nil {
+	if err := s.svc.Call(ctx, platform.Builtin(i.GetService(), platform.EndpointConfig), &hansompb.ConfigRequest{}, answer); err != nil {
 		status.Stale, status.Problem = true, "it does not say: "+fault.From(err).Message
 		return status
 	}
@@ -78,13 +75,4 @@ func (s *server) touched(state *history.State, i *discoverypb.Instance) uint64 {
 		}
 	}
 	return newest
-}
-
-// configEndpoint is what every instance answers: which configuration it runs.
-func configEndpoint(service string) *rpc.Endpoint {
-	return &rpc.Endpoint{
-		Service: service, Name: "config", Roles: []string{platform.RoleService}, Upper95: askTimeout, Idempotent: true,
-		NewRequest:  func() proto.Message { return new(hansompb.ConfigRequest) },
-		NewResponse: func() proto.Message { return new(hansompb.ConfigResponse) },
-	}
 }

@@ -62,7 +62,7 @@ func TestDecodeKeepsDefaults(t *testing.T) {
 
 func TestDecodeIsStrictAndShowsNoValue(t *testing.T) {
 	for member, says := range map[string]string{
-		`"adress": "hunter2"`:                      `no setting "adress"`,
+		`"colour": "hunter2"`:                      `no setting "colour"`,
 		`"number": "hunter2"`:                      "number takes a int64 and has a string",
 		`"open": 31415926535897932384`:             "open takes a int and has a number",
 		`"address": {"hunter2": 1}`:                "address takes a string and has a object",

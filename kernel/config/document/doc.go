@@ -1,6 +1,6 @@
 // Package document holds JSON documents as values: strict reading, canonical
 // writing, merge patches (RFC 7396), differences by leaf, and secrets in their places.
-// Only kernel.config imports it.
+// It is for kernel.config and its client, cli/config.
 //
 // A value is nil, bool, json.Number, string, []any, map[string]any or Secret. Values
 // are immutable: nothing here changes one that it was given, and results may
