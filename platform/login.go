@@ -245,10 +245,11 @@ func (l *login) isOld(b *loginpb.Beacon) bool {
 }
 
 func (l *login) believe(b *loginpb.Beacon) (auth.Statement, error) {
-	if err := l.verifier.SetKeys(b.GetKeys()); err != nil {
+	revocations, err := proto.MarshalOptions{Deterministic: true}.Marshal(b.GetRevocations())
+	if err != nil {
 		return auth.Statement{}, err
 	}
-	return l.verifier.Statement(b.GetStatement())
+	return l.verifier.Announced(b.GetKeys(), b.GetStatement(), revocations)
 }
 
 func (l *login) announce(instance string) {

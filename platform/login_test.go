@@ -121,17 +121,28 @@ func (o *office) revocations() *loginpb.Revocations {
 }
 
 func (o *office) beacon(ctx context.Context) error {
-	o.mu.Lock()
-	statement, err := o.signer.Statement(auth.Statement{Instance: o.service.ID(), At: time.Now(), LastRevocation: uint64(len(o.revoked))})
-	b := &loginpb.Beacon{Statement: statement, Keys: o.keySet(), Revocations: &loginpb.Revocations{Last: uint64(len(o.revoked))}}
-	if !o.silent {
-		b.Revocations = o.revocations()
-	}
-	o.mu.Unlock()
+	b, err := o.newBeacon()
 	if err != nil {
 		return err
 	}
 	return o.service.PublishEvent(ctx, "login.beacon", b)
+}
+
+func (o *office) newBeacon() (*loginpb.Beacon, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	b := &loginpb.Beacon{Keys: o.keySet(), Revocations: &loginpb.Revocations{Last: uint64(len(o.revoked))}}
+	if !o.silent {
+		b.Revocations = o.revocations()
+	}
+	encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(b.Revocations)
+	if err != nil {
+		return nil, err
+	}
+	b.Statement, err = o.signer.Statement(auth.Statement{
+		Instance: o.service.ID(), At: time.Now(), LastRevocation: uint64(len(o.revoked)), Digest: auth.DigestOf(b.Keys, encoded),
+	})
+	return b, err
 }
 
 // run serves kernel.login until stop.
@@ -396,7 +407,14 @@ func TestForgedBeaconsAreNotBelieved(t *testing.T) {
 		}
 		token := o.user("s1", "CUSTOMER")
 		stranger := platform.NewClient("kernel.login", w.open(), platform.Logger(quiet))
+		o.revoked = append(o.revoked, &loginpb.Revocation{Number: 1, Session: "another"})
+		altered, err := o.newBeacon()
+		if err != nil {
+			t.Fatal(err)
+		}
+		altered.Revocations = &loginpb.Revocations{Last: 1, List: []*loginpb.Revocation{{Number: 1, Session: "s1"}}}
 		forged := []*loginpb.Beacon{
+			altered,
 			{},
 			{Statement: "x", Keys: "y"},
 			{Keys: o.keySet(), Revocations: &loginpb.Revocations{Last: 9, List: []*loginpb.Revocation{{Number: 9, Session: "s1"}}}},

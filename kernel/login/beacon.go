@@ -77,12 +77,18 @@ func (l *login) beacon(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	run := l.revoked.newest()
-	statement, err := key.signer.Statement(auth.Statement{Instance: l.svc.ID(), At: time.Now(), LastRevocation: run.GetLast()})
+	run, keys := l.revoked.newest(), l.keys.set()
+	encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(run)
 	if err != nil {
 		return err
 	}
-	return l.svc.PublishEvent(ctx, topicBeacon, &loginpb.Beacon{Statement: statement, Keys: l.keys.set(), Revocations: run})
+	statement, err := key.signer.Statement(auth.Statement{
+		Instance: l.svc.ID(), At: time.Now(), LastRevocation: run.GetLast(), Digest: auth.DigestOf(keys, encoded),
+	})
+	if err != nil {
+		return err
+	}
+	return l.svc.PublishEvent(ctx, topicBeacon, &loginpb.Beacon{Statement: statement, Keys: keys, Revocations: run})
 }
 
 // hear looks into the store where a sibling knows more.

@@ -59,11 +59,16 @@ func (g Grant) check() error {
 		return refuse("endpoint", "an endpoint is a lower-case word, or \"*\" for all of the service")
 	case g.Caller == gateway:
 		return refuse("gateway", "the gateway is never granted anything: it speaks for whoever calls it")
+	case g.Service == Name && slices.Contains(mastery, g.Endpoint):
+		return refuse("mastery", "whoever may call it can become any service or user; only administrators may")
 	case tierOf(g.Caller) > tierOf(g.Service):
 		return refuse("upward", "calls go down the tiers (api, orchestration, core, kernel), never up")
 	}
 	return nil
 }
+
+// mastery are this service's endpoints that no service is granted.
+var mastery = []string{anyEndpoint, "setgrant", "enrol", "authas"}
 
 // storedGrant is the stored form of a grant; its key says what is granted.
 type storedGrant struct {

@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +19,9 @@ const maxAudiences = 100
 // Identify implements loginpb.LoginServer.
 func (l *login) Identify(ctx context.Context, r *loginpb.IdentifyRequest) (*loginpb.IdentifyResponse, error) {
 	service, instance, err := l.verifier.Assertion(r.GetAssertion(), l.svc.ID())
+	if err == nil && !strings.HasPrefix(instance, service+"-") {
+		err = fault.New(fault.Unauthorized, "kernel.login.identify.instance", "the instance %.80q is none of %s", instance, service)
+	}
 	if err == nil {
 		err = l.seen.admit(r.GetAssertion())
 	}

@@ -264,6 +264,8 @@ func TestIdentify(t *testing.T) {
 		}
 		_, err = identify(other)
 		wantCode(t, "an assertion for another instance of login", err, fault.Unauthorized)
+		_, err = identify(e.assertion(credential, "core.billing-1"), "core.routing")
+		wantCode(t, "an instance of another service", err, fault.Unauthorized)
 		_, err = identify(e.assertion(credential, "core.eta-1"), "not a service")
 		wantCode(t, "an audience that is none", err, fault.BadRequest)
 		foreign, err := auth.NewRoot("local", []byte("ffffffffffffffffffffffffffffffff"))
@@ -283,6 +285,8 @@ func TestGrantsThatAreRefused(t *testing.T) {
 	inEnvironment(t, func(t *testing.T, e *environment) {
 		for name, g := range map[string]*loginpb.SetGrantRequest{
 			"to the gateway":    {Service: "core.eta", Endpoint: "estimate", Caller: "api.gateway"},
+			"mastery":           {Service: "kernel.login", Endpoint: "setgrant", Caller: "core.billing"},
+			"mastery of all":    {Service: "kernel.login", Endpoint: "*", Caller: "core.billing"},
 			"upward":            {Service: "api.v1.customer", Endpoint: "neardrivers", Caller: "core.eta"},
 			"to no service":     {Service: "core.eta", Endpoint: "estimate", Caller: "eta"},
 			"of no service":     {Service: "*", Endpoint: "estimate", Caller: "core.eta"},

@@ -1,6 +1,8 @@
 package auth
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"hash/maphash"
 	"regexp"
@@ -58,6 +60,14 @@ type Statement struct {
 	Instance       string
 	At             time.Time
 	LastRevocation uint64 // number of the newest
+	Digest         string // DigestOf what is published with it
+}
+
+// DigestOf is what a statement says of a key set and a list of revocations, encoded, so that nobody
+// else's are taken with it (SHA-256).
+func DigestOf(keys string, revocations []byte) string {
+	sum := sha256.Sum256(slices.Concat([]byte(keys), []byte{0}, revocations))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // Revocation says that tokens are no longer good: those that match all fields set

@@ -145,14 +145,22 @@ func TestAssertions(t *testing.T) {
 func TestStatements(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t, "local")
-		want := auth.Statement{Instance: "kernel.login-1", At: time.Now(), LastRevocation: 1<<63 + 1}
+		keys, list := o.verifier.Keys(), []byte("revocations")
+		want := auth.Statement{Instance: "kernel.login-1", At: time.Now(), LastRevocation: 1<<63 + 1, Digest: auth.DigestOf(keys, list)}
 		text := must(o.signer.Statement(want))(t)
-		got, err := o.verifier.Statement(text)
+		fresh := auth.NewVerifier(o.root.PublicKey(), "local")
+		_, err := fresh.Announced(keys, text, []byte("other revocations"))
+		wantReason(t, "with other revocations", err, auth.ReasonMalformed)
+		_, err = fresh.Announced(keys, text+"x", list)
+		if err == nil || fresh.HasKeys() {
+			t.Errorf("with a statement that does not hold: %v, and keys taken over is %t; want an error and no keys", err, fresh.HasKeys())
+		}
+		got, err := fresh.Announced(keys, text, list)
 		if err != nil || got.Instance != want.Instance || got.LastRevocation != want.LastRevocation || !got.At.Equal(want.At) {
 			t.Errorf("the statement says %+v, %v; want %+v", got, err, want)
 		}
 		time.Sleep(66 * time.Second)
-		_, err = o.verifier.Statement(text)
+		_, err = o.verifier.Announced(keys, text, list)
 		wantReason(t, "an old one", err, auth.ReasonExpired)
 	})
 }

@@ -29,7 +29,7 @@ func FuzzToken(f *testing.F) {
 			t.Errorf("%q was accepted and not signed", token)
 		}
 		_, _, asAssertion := o.verifier.Assertion(token, "core.routing")
-		_, asStatement := o.verifier.Statement(token)
+		_, asStatement := o.verifier.Announced(o.verifier.Keys(), token, nil)
 		for _, err := range []error{asUser, asIdentity, asAssertion, asStatement} {
 			if err != nil && !fault.Is(err, fault.Unauthorized) {
 				t.Errorf("%q: %v, want UNAUTHORIZED", token, err)

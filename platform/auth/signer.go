@@ -31,7 +31,8 @@ type identityClaims struct {
 
 type statementClaims struct {
 	standard
-	Last uint64 `json:"last"`
+	Last   uint64 `json:"last"`
+	Digest string `json:"digest"`
 }
 
 // statementLife is how long a statement may be believed.
@@ -100,7 +101,7 @@ func (s *Signer) Statement(st Statement) (string, error) {
 	if !ValidIdentifier(st.Instance) || st.At.IsZero() {
 		return "", badClaims("instance %q at %s: want an identifier and a time", st.Instance, st.At)
 	}
-	claims := statementClaims{standard: s.standard(st.Instance, st.At, st.At.Add(statementLife)), Last: st.LastRevocation}
+	claims := statementClaims{standard: s.standard(st.Instance, st.At, st.At.Add(statementLife)), Last: st.LastRevocation, Digest: st.Digest}
 	return sign(s.header(statementToken), &claims, s.key)
 }
 

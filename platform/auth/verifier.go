@@ -60,18 +60,39 @@ func (v *Verifier) change(f func(*state)) {
 // SetKeys takes a signed key set. One that is older than that which is in use is
 // ignored. Tokens of keys that it does not have are refused from then on.
 func (v *Verifier) SetKeys(signed string) error {
-	if v.state.Load().signed == signed {
-		return nil
+	set, err := v.readKeys(signed)
+	if err != nil {
+		return err
+	}
+	v.adopt(set)
+	return nil
+}
+
+// keySet is a key set that was read.
+type keySet struct {
+	signed string
+	issued time.Time
+	jwks   []byte
+	keys   map[string]ed25519.PublicKey
+}
+
+// readKeys reads a key set, or returns the one in force where it is that.
+func (v *Verifier) readKeys(signed string) (keySet, error) {
+	if s := v.state.Load(); s.signed == signed && s.keys != nil {
+		return keySet{s.signed, s.issued, s.jwks, s.keys}, nil
 	}
 	var claims keySetClaims
 	if err := v.readRooted(signed, keySetToken, &claims); err != nil {
-		return err
+		return keySet{}, err
+	}
+	if claims.Issued.After(time.Now().Add(leeway)) { // it would keep out all that follow until then
+		return keySet{}, refuse(ReasonMalformed, "the key set is of %s, which is to come: compare the clocks", claims.Issued.UTC().Format(time.RFC3339))
 	}
 	keys := make(map[string]ed25519.PublicKey, len(claims.Keys))
 	for _, k := range claims.Keys {
 		key, ok := k.key()
 		if !ok || k.ID == "" {
-			return refuse(ReasonMalformed, "the key %.40q in the key set is no Ed25519 key", k.ID)
+			return keySet{}, refuse(ReasonMalformed, "the key %.40q in the key set is no Ed25519 key", k.ID)
 		}
 		keys[k.ID] = key
 	}
@@ -79,14 +100,21 @@ func (v *Verifier) SetKeys(signed string) error {
 		Keys []jwk `json:"keys"`
 	}{claims.Keys})
 	if err != nil {
-		return refuse(ReasonMalformed, "the key set: %v", err)
+		return keySet{}, refuse(ReasonMalformed, "the key set: %v", err)
+	}
+	return keySet{signed, claims.Issued.Time, jwks, keys}, nil
+}
+
+// adopt has tokens verified with a key set, unless a later one is in force.
+func (v *Verifier) adopt(set keySet) {
+	if v.state.Load().signed == set.signed {
+		return
 	}
 	v.change(func(s *state) {
-		if s.keys == nil || !claims.Issued.Before(s.issued) {
-			s.signed, s.issued, s.jwks, s.keys = signed, claims.Issued.Time, jwks, keys
+		if s.keys == nil || !set.issued.Before(s.issued) {
+			s.signed, s.issued, s.jwks, s.keys = set.signed, set.issued, set.jwks, set.keys
 		}
 	})
-	return nil
 }
 
 // HasKeys reports whether a key set has come.
@@ -193,16 +221,36 @@ func (v *Verifier) Assertion(text, audience string) (service, instance string, e
 	return certified, claims.Instance, nil
 }
 
-// Statement verifies a statement.
-func (v *Verifier) Statement(text string) (Statement, error) {
+// Announced verifies what an instance of kernel.login publishes: its key set, its
+// statement, which must be signed by a key of that set, and the encoded revocations. The key set
+// is adopted when all of it holds, so that an old one cannot be brought back alone.
+func (v *Verifier) Announced(keys, statement string, revocations []byte) (Statement, error) {
+	set, err := v.readKeys(keys)
+	if err != nil {
+		return Statement{}, err
+	}
+	candidate := *v.state.Load()
+	candidate.keys = set.keys
+	said, err := v.statement(&candidate, statement)
+	if err != nil {
+		return Statement{}, err
+	}
+	if said.Digest != DigestOf(keys, revocations) {
+		return Statement{}, refuse(ReasonMalformed, "the statement of %s was made for other keys or revocations", said.Instance)
+	}
+	v.adopt(set)
+	return said, nil
+}
+
+func (v *Verifier) statement(s *state, text string) (Statement, error) {
 	var claims statementClaims
-	if _, err := v.readSigned(v.state.Load(), text, statementToken, &claims); err != nil {
+	if _, err := v.readSigned(s, text, statementToken, &claims); err != nil {
 		return Statement{}, err
 	}
 	if !ValidIdentifier(claims.Subject) {
 		return Statement{}, refuse(ReasonMalformed, "the statement names no instance")
 	}
-	return Statement{Instance: claims.Subject, At: claims.Issued.Time, LastRevocation: claims.Last}, nil
+	return Statement{Instance: claims.Subject, At: claims.Issued.Time, LastRevocation: claims.Last, Digest: claims.Digest}, nil
 }
 
 // certificate verifies a certificate and returns whose it is.

@@ -226,14 +226,16 @@ func TestEveryTypeIsOnlyTakenForItself(t *testing.T) {
 	tokens := map[string]string{
 		"user": o.user(t), "identity": o.identity(t), "key set": o.verifier.Keys(), "certificate": credential.Certificate,
 		"assertion": must(credential.Assertion("core.eta-1", "kernel.login-1"))(t),
-		"statement": must(o.signer.Statement(auth.Statement{Instance: "kernel.login-1", At: time.Now()}))(t),
+		"statement": must(o.signer.Statement(auth.Statement{
+			Instance: "kernel.login-1", At: time.Now(), Digest: auth.DigestOf(o.verifier.Keys(), nil),
+		}))(t),
 	}
 	takers := map[string]func(string) error{
 		"user":      func(s string) error { _, err := o.verifier.User(s); return err },
 		"identity":  func(s string) error { _, err := o.verifier.Identity(s, "core.routing"); return err },
 		"key set":   auth.NewVerifier(o.root.PublicKey(), "local").SetKeys,
 		"assertion": func(s string) error { _, _, err := o.verifier.Assertion(s, "kernel.login-1"); return err },
-		"statement": func(s string) error { _, err := o.verifier.Statement(s); return err },
+		"statement": func(s string) error { _, err := o.verifier.Announced(o.verifier.Keys(), s, nil); return err },
 	}
 	for kind, token := range tokens {
 		for taker, take := range takers {

@@ -2722,7 +2722,7 @@ func (x *AuditRecord) GetDetail() map[string]string {
 // login, and learn of keys and revocations, before anything is bound.
 type Beacon struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Statement     string                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`     // signed by login, see platform/auth: the instance, the time and last
+	Statement     string                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`     // signed by login, see platform/auth: the instance, the time, last, and a digest of the rest
 	Keys          string                 `protobuf:"bytes,2,opt,name=keys,proto3" json:"keys,omitempty"`               // signed key set
 	Revocations   *Revocations           `protobuf:"bytes,3,opt,name=revocations,proto3" json:"revocations,omitempty"` // the newest ones
 	unknownFields protoimpl.UnknownFields
