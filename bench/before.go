@@ -84,12 +84,12 @@ func buildBefore(ctx context.Context, folder, commit string) (string, error) {
 func callRates(ctx context.Context, binary, file string, o options) (map[string]float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute+4*o.duration)
 	defer cancel()
-	command := exec.CommandContext(ctx, binary, "-only", "calls", "-peers", "nats,hansom", "-rounds", "1", "-record", file, //nolint:gosec // built from this repository
+	command := exec.CommandContext(ctx, binary, "-only", "calls", "-peers", "nats,hansom", "-rounds", "1", "-record", file,
 		"-callers", fmt.Sprint(o.callers), "-body", fmt.Sprint(o.body), "-duration", o.duration.String())
 	if out, err := command.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%s: %w: %s", binary, err, out)
 	}
-	text, err := os.ReadFile(file) //nolint:gosec // written above
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}

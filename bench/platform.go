@@ -104,7 +104,7 @@ func startPlatform(ctx context.Context) (peer, error) {
 // refusesStrangers makes sure that what is measured is authorised at all.
 func refusesStrangers(ctx context.Context, caller *platform.Service) error {
 	if err := callEcho(ctx, caller, nil); !fault.Is(err, fault.Forbidden) {
-		return fmt.Errorf("a call on behalf of nobody: got %v, want it forbidden", err)
+		return fmt.Errorf("a call on behalf of nobody: got %w, want it forbidden", err)
 	}
 	return nil
 }
