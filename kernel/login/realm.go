@@ -225,13 +225,18 @@ func (r *realm) end(ctx context.Context, s session) error {
 
 // endAll ends the sessions of a user, but one if it is named, and returns how many they were.
 func (r *realm) endAll(ctx context.Context, application, userID, but string) (uint32, error) {
+	return r.endThose(ctx, application, userID, func(s session) bool { return s.ID != but })
+}
+
+// endThose ends the sessions of a user for which which is true, and returns how many.
+func (r *realm) endThose(ctx context.Context, application, userID string, which func(session) bool) (uint32, error) {
 	all, err := r.sessions.of(ctx, application, userID)
 	if err != nil {
 		return 0, err
 	}
 	var ended uint32
 	for _, s := range all {
-		if s.ID == but {
+		if !which(s) {
 			continue
 		}
 		if err := r.end(ctx, s); err != nil {

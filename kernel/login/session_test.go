@@ -201,6 +201,25 @@ func TestWhatTakesRightsAwayEndsSessions(t *testing.T) {
 	}
 }
 
+func TestRepeatingAChangeThatWasCutShortEndsSessions(t *testing.T) {
+	inRealm(t, func(t *testing.T, s *site) {
+		u := s.customer("ada")
+		o := s.logIn("ada", "web")
+		if _, _, err := s.users.change(t.Context(), u.Application, u.ID, update{setRoles: true}.apply); err != nil {
+			t.Fatal(err)
+		}
+		if !s.works(o.token) {
+			t.Fatal("want the token to work still, as after a change that was cut short")
+		}
+		if _, err := s.updateUser(t.Context(), u, update{setRoles: true}); err != nil {
+			t.Fatal(err)
+		}
+		if s.works(o.token) {
+			t.Error("the token still has the lost role")
+		}
+	})
+}
+
 func TestLoginThatRacesWithDisablingLeavesNoSession(t *testing.T) {
 	for range 20 {
 		inRealm(t, func(t *testing.T, s *site) {

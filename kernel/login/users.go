@@ -137,9 +137,10 @@ func (r *realm) updateUser(ctx context.Context, u user, c update) (user, error) 
 	if err := r.users.release(ctx, u.Application, u.ID, without(before.Identifiers, after.Identifiers)); err != nil {
 		return after, err
 	}
-	if loses(before.Roles, after.Roles) || before.Hash != after.Hash || after.Disabled {
-		_, err = r.endAll(ctx, u.Application, u.ID, "")
-	}
+	all := before.Hash != after.Hash || after.Disabled
+	_, err = r.endThose(ctx, u.Application, u.ID, func(s session) bool {
+		return all || loses(s.Token.Roles, after.Roles) // by its token, so that repeating a change that was cut short ends them too
+	})
 	return after, err
 }
 
