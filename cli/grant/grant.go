@@ -53,8 +53,8 @@ func NewAdd(f *factory.Factory, run Run) *cobra.Command {
 	return edge(f, run, &cobra.Command{
 		Use:   "add <caller> <service> (<endpoint> | '*')",
 		Short: "Let a service call an endpoint of another, or all of them",
-		Long: `Let a service, the caller, call an endpoint of another service, or with '*' all that it has. Instances of the caller hear of
-it when they next renew their identity, or sooner where they are denied.`,
+		Long: `Let a service, the caller, call an endpoint of another service, or with '*' all that it has. It holds within a
+second. The endpoints of kernel.login that make anybody anything are granted to nobody.`,
 		Example: `  hansom grant add core.billing core.profile delete
   hansom grant add api.v1.partner orchestration.neardrivers '*'`,
 	})
