@@ -24,6 +24,7 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync/atomic"
@@ -50,19 +51,11 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	c.Environment = orDefault(c.Environment, "local")
-	c.Region = orDefault(c.Region, "local")
-	c.Listen = orDefault(c.Listen, ":8097")
-	c.Interval = orDefault(c.Interval, time.Second)
+	c.Environment = cmp.Or(c.Environment, "local")
+	c.Region = cmp.Or(c.Region, "local")
+	c.Listen = cmp.Or(c.Listen, ":8097")
+	c.Interval = cmp.Or(c.Interval, time.Second)
 	return c
-}
-
-func orDefault[T comparable](v, fallback T) T {
-	var zero T
-	if v == zero {
-		return fallback
-	}
-	return v
 }
 
 // server implements configpb.ConfigServer.

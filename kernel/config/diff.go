@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -26,7 +27,7 @@ func (s *server) Diff(ctx context.Context, r *configpb.DiffRequest) (*configpb.D
 	if err != nil {
 		return nil, err
 	}
-	from, err := s.history.StateAt(ctx, state, r.GetPrefix(), orDefault(r.GetFromRevision(), state.Revision))
+	from, err := s.history.StateAt(ctx, state, r.GetPrefix(), cmp.Or(r.GetFromRevision(), state.Revision))
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +36,7 @@ func (s *server) Diff(ctx context.Context, r *configpb.DiffRequest) (*configpb.D
 		response.Changes, err = againstExport(from, r.GetPrefix(), r.GetToExport())
 	} else {
 		var to *history.State
-		if to, err = s.history.StateAt(ctx, state, r.GetPrefix(), orDefault(r.GetToRevision(), state.Revision)); err == nil {
+		if to, err = s.history.StateAt(ctx, state, r.GetPrefix(), cmp.Or(r.GetToRevision(), state.Revision)); err == nil {
 			response.Changes = between(from, to, r.GetPrefix())
 		}
 	}
@@ -134,7 +135,7 @@ func (s *server) History(ctx context.Context, r *configpb.HistoryRequest) (*conf
 	if err != nil {
 		return nil, err
 	}
-	limit := int(orDefault(r.GetLimit(), defaultRevisions))
+	limit := int(cmp.Or(r.GetLimit(), defaultRevisions))
 	revisions := newest(state, r.GetPrefix(), r.GetBefore(), limit+1)
 	response := &configpb.HistoryResponse{More: len(revisions) > limit}
 	entries, err := s.history.Entries(ctx, revisions[:min(len(revisions), limit)])

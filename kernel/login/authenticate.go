@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -162,7 +163,7 @@ func (r *realm) auditAttempt(ctx context.Context, action string, a attempt, p pr
 	if unseen := fault.Is(done, fault.BadRequest) || fault.Is(done, fault.Throttled); unseen && !r.refusals.first(a.application+"/"+a.identifier+"/"+a.source) {
 		return done
 	}
-	e := entry{Action: action, Actor: orDefault(p.ID, "-"), Subject: p.ID, Source: clip(a.source),
+	e := entry{Action: action, Actor: cmp.Or(p.ID, "-"), Subject: p.ID, Source: clip(a.source),
 		Detail: map[string]string{"application": clip(a.application), "identifier": clip(a.identifier)}}
 	if session != "" {
 		e.Detail["session"] = session

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -10,7 +11,7 @@ import (
 // actor names who makes the request: the user, the service, or the word that an operator gave.
 func actor(ctx context.Context) string {
 	if u, ok := platform.UserOf(ctx); ok {
-		return orDefault(u.Actor, u.ID)
+		return cmp.Or(u.Actor, u.ID)
 	}
 	return platform.CallerOf(ctx).Name()
 }

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -27,9 +28,9 @@ type HashParams struct {
 
 func (p HashParams) withDefaults() HashParams {
 	return HashParams{
-		MemoryKiB: orDefault(p.MemoryKiB, 19456),
-		Passes:    orDefault(p.Passes, 2),
-		Lanes:     orDefault(p.Lanes, 1),
+		MemoryKiB: cmp.Or(p.MemoryKiB, 19456),
+		Passes:    cmp.Or(p.Passes, 2),
+		Lanes:     cmp.Or(p.Lanes, 1),
 	}
 }
 

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"sync"
@@ -34,7 +35,7 @@ func (l *login) Identify(ctx context.Context, r *loginpb.IdentifyRequest) (*logi
 	}
 	if err != nil {
 		if l.refusals.first("identify/" + service + instance + fault.ReasonOf(err)) {
-			e := entry{Action: "identify", Actor: orDefault(clip(instance), "-"), Subject: clip(service)}
+			e := entry{Action: "identify", Actor: cmp.Or(clip(instance), "-"), Subject: clip(service)}
 			return nil, l.audited(ctx, e, err)
 		}
 		return nil, err

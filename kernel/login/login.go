@@ -25,6 +25,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -48,8 +49,8 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	c.Environment = orDefault(c.Environment, "local")
-	c.Beacon = orDefault(c.Beacon, time.Second)
+	c.Environment = cmp.Or(c.Environment, "local")
+	c.Beacon = cmp.Or(c.Beacon, time.Second)
 	c.Hash = c.Hash.withDefaults()
 	return c
 }

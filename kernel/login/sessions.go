@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -127,7 +128,7 @@ func (l *login) Sessions(ctx context.Context, r *loginpb.SessionsRequest) (*logi
 // AuthAs implements loginpb.LoginServer.
 func (l *login) AuthAs(ctx context.Context, r *loginpb.AuthAsRequest) (*loginpb.AuthAsResponse, error) {
 	u, o, err := l.authAs(ctx, r)
-	e := entry{Action: "authas", Subject: orDefault(u.ID, clip(r.GetUser())), Detail: map[string]string{
+	e := entry{Action: "authas", Subject: cmp.Or(u.ID, clip(r.GetUser())), Detail: map[string]string{
 		"application": clip(r.GetApplication()), "reason": clip(r.GetReason()),
 	}}
 	if err == nil {

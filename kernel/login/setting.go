@@ -27,11 +27,3 @@ func setDuration(name, from string, to *time.Duration, least, most time.Duration
 	*to = d
 	return nil
 }
-
-func orDefault[T comparable](v, fallback T) T {
-	var zero T
-	if v == zero {
-		return fallback
-	}
-	return v
-}

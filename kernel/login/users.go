@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -174,7 +175,7 @@ func (l *login) UpdateUser(ctx context.Context, r *loginpb.UpdateUserRequest) (*
 	if err == nil {
 		u, err = l.updateUser(ctx, u, c)
 	}
-	if err := l.audited(ctx, entry{Action: "user.update", Subject: orDefault(id, clip(r.GetUser())), Detail: c.words()}, err); err != nil {
+	if err := l.audited(ctx, entry{Action: "user.update", Subject: cmp.Or(id, clip(r.GetUser())), Detail: c.words()}, err); err != nil {
 		return nil, err
 	}
 	return &loginpb.UpdateUserResponse{User: u.message()}, nil
@@ -216,7 +217,7 @@ func (l *login) DeleteUser(ctx context.Context, r *loginpb.DeleteUserRequest) (*
 	if err == nil {
 		err = l.deleteUser(ctx, u)
 	}
-	e := entry{Action: "user.delete", Subject: orDefault(u.ID, clip(r.GetUser())), Detail: map[string]string{
+	e := entry{Action: "user.delete", Subject: cmp.Or(u.ID, clip(r.GetUser())), Detail: map[string]string{
 		"application": clip(r.GetApplication()), "identifiers": clip(strings.Join(u.Identifiers, " ")),
 	}}
 	if err := l.audited(ctx, e, err); err != nil {
@@ -250,5 +251,5 @@ func (l *login) Users(ctx context.Context, r *loginpb.UsersRequest) (*loginpb.Us
 
 // pageSize is how many to list where so many are asked for.
 func pageSize(asked uint32) int {
-	return int(min(orDefault(asked, 100), 1000))
+	return int(min(cmp.Or(asked, 100), 1000))
 }
