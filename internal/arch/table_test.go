@@ -15,6 +15,7 @@ var everyPart = []string{
 	"fault", "proto/...",
 	"bus/...", "store/...", "coord/...",
 	"platform/...", "adapters/...", "kernel/...", "gateway/...", "services/...", "console/...",
+	"internal/rabbitmq",
 }
 
 // The import table of the design. The first rule whose pattern matches a package is its rule.
@@ -73,6 +74,8 @@ var table = []rule{
 	{"cmd/hansom", []string{"cli"}},
 	{"cmd/protoc-gen-hansom/...", []string{"cmd/protoc-gen-hansom/...", "proto/..."}},
 	{"internal/arch", nil},
+	{"internal/rabbitmq", []string{"fault"}},
+	{"internal/haproxy", []string{"fault"}},
 }
 
 // inTests is what a _test.go file of any package may import besides what its package may: the test kits, the real engines
@@ -82,6 +85,7 @@ var inTests = []string{
 	"platform/...",
 	"adapters/adaptertest",
 	"app/...",
+	"internal/rabbitmq", "internal/haproxy",
 	"proto/...", "fault",
 }
 

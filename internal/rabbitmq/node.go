@@ -1,0 +1,201 @@
+package rabbitmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// A Node is one RabbitMQ server of a Broker. Its ports and data stay the same however often it is started.
+type Node struct {
+	broker *Broker
+	name   string // of the Erlang node, such as rabbit1@localhost
+	ports  Ports
+	dir    string
+
+	starts sync.Mutex // held while it boots
+
+	mu      sync.Mutex
+	process *process
+}
+
+func newNode(b *Broker, i int) *Node {
+	name := nodeName(i)
+	short, _, _ := strings.Cut(name, "@")
+	return &Node{broker: b, name: name, ports: b.state.Nodes[i], dir: filepath.Join(b.config.Dir, short)}
+}
+
+// nodeName is part of what a node's data says: it must not change between versions.
+func nodeName(i int) string { return fmt.Sprintf("rabbit%d@localhost", i+1) }
+
+// Name returns the name that RabbitMQ's own tools and messages use, such as rabbit1@localhost.
+func (n *Node) Name() string { return n.name }
+
+// Address returns where it takes AMQP: 127.0.0.1:port
+func (n *Node) Address() string { return local(n.ports.AMQP) }
+
+// URL returns amqp://user:password@127.0.0.1:port, without a path: the default virtual host.
+func (n *Node) URL() string { return n.url("amqp", n.ports.AMQP) }
+
+// Management returns http://user:password@127.0.0.1:port of the management API and its pages.
+func (n *Node) Management() string { return n.url("http", n.ports.Management) }
+
+func (n *Node) url(scheme string, port int) string {
+	u := url.URL{Scheme: scheme, User: url.UserPassword(n.broker.User()), Host: local(port)}
+	return u.String()
+}
+
+func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+// Done is closed when the process that runs now has ended. It is closed already where none runs.
+func (n *Node) Done() <-chan struct{} {
+	if p := n.current(); p != nil {
+		return p.done
+	}
+	never := make(chan struct{})
+	close(never)
+	return never
+}
+
+// PID returns the number of the process that runs now or ran last; 0 if none did.
+func (n *Node) PID() int {
+	if p := n.current(); p != nil {
+		return p.pid()
+	}
+	return 0
+}
+
+func (n *Node) current() *process {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.process
+}
+
+// Start boots the node unless it runs, and returns when it answers on AMQP and HTTP. If it does not come up it is killed. One of
+// a cluster that knows that the other had more recent data waits for that one to come up as well: start both.
+func (n *Node) Start(ctx context.Context) error {
+	n.starts.Lock()
+	defer n.starts.Unlock()
+	if p := n.current(); p != nil && p.runs() {
+		return nil
+	}
+	if err := n.start(ctx); err != nil {
+		return fmt.Errorf("boot %s: %w", n.name, err)
+	}
+	return nil
+}
+
+func (n *Node) start(ctx context.Context) error {
+	if err := n.broker.withEpmd(ctx); err != nil {
+		return err
+	}
+	for _, port := range []int{n.ports.AMQP, n.ports.Management, n.ports.Distribution} {
+		if err := awaitFree(ctx, port); err != nil {
+			return err
+		}
+	}
+	p, err := n.spawn()
+	if err != nil {
+		return err
+	}
+	err = await(ctx, p.done, n.ready)
+	if err == nil {
+		return nil
+	}
+	killed := p.kill()
+	return errors.Join(fmt.Errorf("%w%s", err, n.lastWords()), killed)
+}
+
+// spawn starts the process, unless the broker was closed meanwhile.
+func (n *Node) spawn() (*process, error) {
+	n.broker.mu.Lock()
+	defer n.broker.mu.Unlock()
+	if n.broker.closed {
+		return nil, errors.New("the broker is closed")
+	}
+	p, err := spawn(command{
+		program: filepath.Join(n.broker.home, "sbin", "rabbitmq-server"),
+		dir:     n.dir,
+		env:     n.env(),
+		output:  n.console(),
+		keep:    n.broker.folder,
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	n.process = p
+	n.mu.Unlock()
+	return p, nil
+}
+
+func (n *Node) console() string { return filepath.Join(n.dir, "console.log") }
+
+// lastWords returns the end of what the node printed, on lines of its own, or nothing.
+func (n *Node) lastWords() string {
+	const most = 25
+	text, err := os.ReadFile(n.console())
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	lines = lines[max(0, len(lines)-most):]
+	return fmt.Sprintf("; its last lines in %s:\n%s", n.console(), strings.Join(lines, "\n"))
+}
+
+// Restart ends the node in good order where it runs, and boots it.
+func (n *Node) Restart(ctx context.Context) error {
+	if err := n.Terminate(ctx); err != nil {
+		return err
+	}
+	return n.Start(ctx)
+}
+
+// Terminate asks the node to end (SIGTERM), lets it go on if it was stopped, and returns when it has ended. When ctx ends
+// before, the node goes on ending.
+func (n *Node) Terminate(ctx context.Context) error {
+	p := n.current()
+	if p == nil || !p.runs() {
+		return nil
+	}
+	if err := errors.Join(p.signal(syscall.SIGTERM), p.signal(syscall.SIGCONT)); err != nil {
+		return err
+	}
+	select {
+	case <-p.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%s (process %d) did not end in time: %w", n.name, p.pid(), ctx.Err())
+	}
+}
+
+// Kill ends the node at once, as kill -9 does, and returns when its process is gone.
+func (n *Node) Kill() error {
+	p := n.current()
+	if p == nil {
+		return nil
+	}
+	return p.kill()
+}
+
+// Stop halts the process (SIGSTOP): its connections stay open and nothing answers, until Continue.
+func (n *Node) Stop() error { return n.signal(syscall.SIGSTOP) }
+
+// Continue lets a stopped process go on.
+func (n *Node) Continue() error { return n.signal(syscall.SIGCONT) }
+
+func (n *Node) signal(s syscall.Signal) error {
+	p := n.current()
+	if p == nil || !p.runs() {
+		return fmt.Errorf("send %v to %s: it does not run", s, n.name)
+	}
+	return p.signal(s)
+}

@@ -1,0 +1,8 @@
+//go:build unix && !linux
+
+package rabbitmq
+
+import "syscall"
+
+// endWithParent keeps a terminal's Ctrl-C from the child. Only Linux ends it when this program is killed.
+func endWithParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

@@ -1,0 +1,224 @@
+// Package rabbitmq runs RabbitMQ nodes of one's own, out of Debian's packages, in a folder and on 127.0.0.1: for `hansom up
+// --bus rabbitmq`, for tests, benchmarks and drills. Nothing of the system is used but the installed programs: no service,
+// no configuration in /etc, no epmd that somebody else runs. It works as any user, and brokers run side by side.
+//
+// A Broker is a cluster of one node or two. Its folder keeps the data, the ports and the password, so that a broker started
+// there again is the same one. Nothing outlives the program that started it: the processes end with Close and, on Linux,
+// also when that program is killed.
+//
+// Methods may be called concurrently. Errors are for operators: they name the folder and say what to do next.
+package rabbitmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Config says what to run. Dir is required.
+type Config struct {
+	Dir     string   // data of the nodes, kept between starts; made where it is missing
+	Plugins []string // further plugins, as .ez files or NAME-VERSION folders, all enabled; FindExchange finds ours
+	Cluster string   // the cluster's name, "hansom" by default; federation needs it to differ between zones
+	Nodes   int      // 1 by default, or 2 for a cluster; a folder keeps the number that it was made with
+	Ports   []Ports  // of each node; what is left out or 0 is a free port, chosen once and kept in Dir
+
+	User     string // the administrator, "hansom" by default
+	Password string // made once and kept in Dir by default
+
+	Logger *slog.Logger // nil discards
+}
+
+// Ports are those of one node, all on 127.0.0.1.
+type Ports struct {
+	AMQP         int `json:"amqp"`
+	Management   int `json:"management"`   // HTTP
+	Distribution int `json:"distribution"` // between the nodes of a cluster
+}
+
+// A Broker is a running cluster.
+type Broker struct {
+	config Config
+	state  state
+	folder *os.File // locked while the broker runs
+	home   string   // where RabbitMQ is installed
+	nodes  []*Node
+
+	mu     sync.Mutex
+	epmd   *process
+	closed bool
+}
+
+// Start boots the nodes, clusters them, and returns when all of them answer on AMQP and HTTP (some 6 s). When ctx ends
+// before, or a node does not come up, nothing is left running. After that ctx is of no importance.
+func Start(ctx context.Context, c Config) (*Broker, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	b, err := open(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("start RabbitMQ in %s: %w", c.Dir, err)
+	}
+	begun := time.Now()
+	c.Logger.Info("starting RabbitMQ", "folder", c.Dir, "nodes", c.Nodes, "cluster", c.Cluster)
+	if err := b.boot(ctx); err != nil {
+		b.abandon()
+		return nil, fmt.Errorf("start RabbitMQ in %s: %w", c.Dir, err)
+	}
+	c.Logger.Info("RabbitMQ is up", "address", b.nodes[0].Address(), "cluster", c.Cluster,
+		"took", time.Since(begun).Round(time.Millisecond))
+	return b, nil
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Dir == "" {
+		return c, errors.New("start RabbitMQ: no folder is given for its data")
+	}
+	dir, err := filepath.Abs(c.Dir)
+	if err != nil {
+		return c, fmt.Errorf("start RabbitMQ in %s: %w", c.Dir, err)
+	}
+	c.Dir = dir
+	c.Nodes = max(c.Nodes, 1)
+	if c.Nodes > 2 || len(c.Ports) > c.Nodes {
+		return c, fmt.Errorf("start RabbitMQ in %s: a broker has 1 node or 2, and ports for no more: got %d nodes, ports for %d",
+			dir, c.Nodes, len(c.Ports))
+	}
+	if c.Cluster == "" {
+		c.Cluster = "hansom"
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c, nil
+}
+
+// open makes the folder this process's own and writes everything that the nodes read. It starts nothing.
+func open(ctx context.Context, c Config) (b *Broker, err error) {
+	home, err := findServer()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	folder, err := lock(ctx, filepath.Join(c.Dir, "lock"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			folder.Close()
+		}
+	}()
+	b = &Broker{config: c, folder: folder, home: home}
+	if b.state, err = remember(c); err != nil {
+		return nil, err
+	}
+	for i := range b.state.Nodes {
+		b.nodes = append(b.nodes, newNode(b, i))
+	}
+	if err := b.write(); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// boot starts the nodes at once: they find each other.
+func (b *Broker) boot(ctx context.Context) error {
+	errs := make([]error, len(b.nodes))
+	var started sync.WaitGroup
+	for i, n := range b.nodes {
+		started.Go(func() { errs[i] = n.Start(ctx) })
+	}
+	started.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return b.formed(ctx)
+}
+
+// URL returns the first node's: amqp://user:password@127.0.0.1:port
+func (b *Broker) URL() string { return b.nodes[0].URL() }
+
+// Nodes returns the nodes, in an order that stays the same between starts.
+func (b *Broker) Nodes() []*Node { return b.nodes }
+
+// User returns the administrator's name and password.
+func (b *Broker) User() (name, password string) { return b.state.User, b.state.Password }
+
+// Close ends the nodes in good order, kills what has not ended when ctx does, and frees the folder. Nothing of the broker
+// runs afterwards. Closing again does nothing.
+func (b *Broker) Close(ctx context.Context) error {
+	b.mu.Lock()
+	again := b.closed
+	b.closed = true
+	b.mu.Unlock()
+	if again {
+		return nil
+	}
+	errs := make([]error, len(b.nodes))
+	var ended sync.WaitGroup
+	for i, n := range b.nodes {
+		ended.Go(func() { errs[i] = n.Terminate(ctx) })
+	}
+	ended.Wait()
+	return errors.Join(append(errs, b.abandon())...)
+}
+
+// abandon kills whatever runs and frees the folder.
+func (b *Broker) abandon() error {
+	b.mu.Lock()
+	b.closed = true
+	epmd := b.epmd
+	b.mu.Unlock()
+	var errs []error
+	for _, n := range b.nodes {
+		errs = append(errs, n.Kill())
+	}
+	if epmd != nil {
+		errs = append(errs, epmd.kill())
+	}
+	return errors.Join(append(errs, b.folder.Close())...)
+}
+
+// withEpmd makes sure that the port mapper of this broker runs. A node that finds none starts one of its own, which would
+// outlive it.
+func (b *Broker) withEpmd(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return errors.New("the broker is closed")
+	}
+	if b.epmd != nil && b.epmd.runs() {
+		return nil
+	}
+	program, err := findEpmd()
+	if err != nil {
+		return err
+	}
+	port := b.state.Epmd
+	if err := awaitFree(ctx, port); err != nil {
+		return err
+	}
+	b.epmd, err = spawn(command{
+		program:   program,
+		arguments: []string{"-port", fmt.Sprint(port), "-address", "127.0.0.1"},
+		dir:       b.config.Dir,
+		output:    filepath.Join(b.config.Dir, "epmd.log"),
+		keep:      b.folder,
+	})
+	if err != nil {
+		return err
+	}
+	if err := await(ctx, b.epmd.done, func(ctx context.Context) error { return accepts(ctx, port) }); err != nil {
+		return fmt.Errorf("epmd on port %d: %w", port, err)
+	}
+	return nil
+}

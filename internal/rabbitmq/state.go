@@ -1,0 +1,181 @@
+package rabbitmq
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// state is what a folder remembers of its broker, in broker.json (mode 0600: it has the password).
+type state struct {
+	Epmd     int     `json:"epmd"` // the port mapper's port
+	Nodes    []Ports `json:"nodes"`
+	User     string  `json:"user"`
+	Password string  `json:"password"`
+	Cookie   string  `json:"cookie"` // the secret that the nodes of a cluster share
+}
+
+// remember returns the folder's state with what c wants: ports may change, the rest is as the data has it.
+func remember(c Config) (state, error) {
+	path := filepath.Join(c.Dir, "broker.json")
+	s, err := readState(path)
+	if err != nil {
+		return s, err
+	}
+	if s.Nodes == nil {
+		s = state{Nodes: make([]Ports, c.Nodes), User: c.User, Password: c.Password, Cookie: rand.Text()}
+		s.complete()
+	}
+	if err := s.agrees(c); err != nil {
+		return s, err
+	}
+	if err := s.choosePorts(c.Ports); err != nil {
+		return s, err
+	}
+	text, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return s, err
+	}
+	return s, replaceFile(path, append(text, '\n'), 0o600)
+}
+
+func readState(path string) (s state, err error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(text, &s); err != nil {
+		return s, fmt.Errorf("read %s: %w", path, err)
+	}
+	return s, nil
+}
+
+func (s *state) complete() {
+	if s.User == "" {
+		s.User = "hansom"
+	}
+	if s.Password == "" {
+		s.Password = rand.Text()
+	}
+}
+
+func (s *state) agrees(c Config) error {
+	if len(s.Nodes) != c.Nodes {
+		return fmt.Errorf("the folder holds a broker of %d nodes, not %d: use another folder", len(s.Nodes), c.Nodes)
+	}
+	if c.User != "" && c.User != s.User || c.Password != "" && c.Password != s.Password {
+		return fmt.Errorf("the folder holds a broker whose user is %q with a password made before; "+
+			"leave user and password out, or use another folder", s.User)
+	}
+	return nil
+}
+
+func (s *state) choosePorts(wanted []Ports) error {
+	taken := map[int]bool{}
+	choose := func(port *int, wanted int) error {
+		if wanted != 0 {
+			*port = wanted
+		}
+		for *port == 0 {
+			free, err := freePort()
+			if err != nil {
+				return err
+			}
+			if !taken[free] {
+				*port = free
+			}
+		}
+		taken[*port] = true
+		return nil
+	}
+	errs := []error{choose(&s.Epmd, 0)}
+	for i := range s.Nodes {
+		var want Ports
+		if i < len(wanted) {
+			want = wanted[i]
+		}
+		node := &s.Nodes[i]
+		errs = append(errs, choose(&node.AMQP, want.AMQP), choose(&node.Management, want.Management),
+			choose(&node.Distribution, want.Distribution))
+	}
+	return errors.Join(errs...)
+}
+
+// freePort looks below the ports that Linux gives to outgoing connections (from 32768): while a node is down, such a
+// connection could take the port that it comes back to.
+func freePort() (int, error) {
+	const lowest, highest, tries = 15000, 32000, 200
+	for range tries {
+		n, err := rand.Int(rand.Reader, big.NewInt(highest-lowest))
+		if err != nil {
+			return 0, err
+		}
+		port := lowest + int(n.Int64())
+		if portIsFree(port) == nil {
+			return port, nil
+		}
+	}
+	return 0, fmt.Errorf("no free port between %d and %d in %d tries", lowest, highest, tries)
+}
+
+func portIsFree(port int) error {
+	l, err := net.Listen("tcp4", local(port))
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}
+
+// patience is for what a process that was just killed still holds.
+const patience = 5 * time.Second
+
+func awaitFree(ctx context.Context, port int) error {
+	patient, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := await(patient, nil, func(context.Context) error { return portIsFree(port) }); err != nil {
+		return fmt.Errorf("port %d of 127.0.0.1 is taken by another program: end it, or choose another port (%w)", port, err)
+	}
+	return nil
+}
+
+// lock takes the folder. The nodes inherit the open file, so that the lock is held until the last of them is gone.
+func lock(ctx context.Context, path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	patient, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err = await(patient, nil, func(context.Context) error {
+		return syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	})
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("the folder is in use by a broker that runs (%w): end it, or use another folder", err)
+	}
+	return file, nil
+}
+
+// replaceFile leaves the old file or the new one, never half of it.
+func replaceFile(path string, content []byte, mode fs.FileMode) error {
+	next := path + ".next"
+	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.WriteFile(next, content, mode); err != nil {
+		return err
+	}
+	return os.Rename(next, path)
+}
