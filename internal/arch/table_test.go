@@ -102,6 +102,7 @@ type engine struct {
 
 var engines = []engine{
 	{"NATS", "github.com/nats-io/", append([]string{"bus/natsbus/...", "coord/natscoord/..."}, aboveEngines...)},
+	{"RabbitMQ", "github.com/rabbitmq/", append([]string{"bus/rabbitbus/...", "exchange/...", "internal/rabbitmq/..."}, aboveEngines...)},
 	{"SQLite", "modernc.org/", append([]string{"store/sqlitestore/..."}, aboveEngines...)},
 }
 

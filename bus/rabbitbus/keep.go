@@ -1,0 +1,104 @@
+package rabbitbus
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// lockPatience is how long a new consumer waits for a queue that another connection holds:
+// the broker may not have noticed yet that it is gone.
+const lockPatience = 5 * time.Second
+
+// A starter opens something on session s: a queue, a consumer. It returns when that is ready; what
+// it leaves running ends, and is closed by it, when ctx does: with the session or the keeping.
+type starter func(ctx context.Context, s *session) error
+
+// keep runs start on the present session and again on every later one, until c or the returned
+// stop ends it. It returns when start did, or with the error of its first run.
+func (c *conn) keep(ctx context.Context, what string, start func(ctx context.Context, s *session) error) (stop func(), err error) {
+	return c.keepAgain(ctx, what, nil, start)
+}
+
+// keepAgain is keep, which starts anew on the same session when again receives: the broker
+// cancelled a consumer.
+func (c *conn) keepAgain(ctx context.Context, what string, again <-chan struct{}, start starter) (stop func(), err error) {
+	k := &kept{conn: c, what: what, again: again, start: start, first: make(chan error, 1)}
+	var cancel context.CancelFunc
+	k.ctx, cancel = context.WithCancel(c.ctx)
+	c.tasks.Go(k.run)
+	select {
+	case err = <-k.first:
+	case <-ctx.Done():
+		err = errDisconnected(ctx.Err())
+	}
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	return cancel, nil
+}
+
+type kept struct {
+	conn  *conn
+	what  string
+	again <-chan struct{}
+	start starter
+	ctx   context.Context
+	first chan error // the outcome of the first run; then nil
+}
+
+func (k *kept) run() {
+	begun := time.Now()
+	for attempt := 0; k.ctx.Err() == nil; attempt++ {
+		err := k.once()
+		switch {
+		case err == nil:
+			attempt = -1
+			continue
+		case k.first == nil:
+			k.conn.log.Warn("bus: "+k.what+" failed and is tried again", "name", k.conn.config.Name, "error", err)
+		case !isLost(err) && (!isLocked(err) || time.Since(begun) > lockPatience):
+			k.first <- err
+			return
+		}
+		pause(k.ctx, backoff(attempt))
+	}
+	if k.first != nil {
+		k.first <- errClosed()
+	}
+}
+
+// once runs start and waits until what it began must be begun anew.
+func (k *kept) once() error {
+	s, err := k.await()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(k.ctx)
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
+	if err := k.start(ctx, s); err != nil {
+		return err
+	}
+	if k.first != nil {
+		k.first <- nil
+		k.first = nil
+	}
+	select {
+	case <-k.again:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// await returns the live session: the first run fails where there is none, later ones wait.
+func (k *kept) await() (*session, error) {
+	if k.first != nil {
+		return k.conn.session(k.ctx)
+	}
+	return k.conn.awaitSession(k.ctx)
+}
+
+// isLost tells that the connection broke and another may serve.
+func isLost(err error) bool { return errors.Is(err, errSessionLost) }
