@@ -15,7 +15,7 @@
 // reason "bus.connection_lost": it may have been handled.
 //
 // A budget counts from the receipt, and what waited for a process that stood still
-// for a second or more is aged by that (pulse.go). Shorter waits on the way, and a
+// for a second or more is aged by that (driver.Pulse). Shorter waits on the way, and a
 // machine's sleep that its monotonic clock does not count, are not taken off.
 package natsbus
 
@@ -56,7 +56,7 @@ type conn struct {
 	js     jetstream.JetStream
 	log    *slog.Logger
 	inbox  *inbox
-	pulse  *pulse
+	pulse  *driver.Pulse
 	table  driver.Table
 
 	bindings jetstream.KeyValue
@@ -171,7 +171,7 @@ func (c *conn) start(ctx context.Context) error {
 	if err := c.engine(ctx, "open the bucket of bindings; JetStream must be enabled on the server", c.openBucket); err != nil {
 		return err
 	}
-	c.pulse = newPulse()
+	c.pulse = driver.NewPulse()
 	c.tasks.Go(c.keepPulse)
 	return c.startWatch(ctx)
 }

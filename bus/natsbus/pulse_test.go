@@ -14,10 +14,10 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hansom-platform/hansom/bus"
+	"github.com/hansom-platform/hansom/bus/driver"
 	"github.com/hansom-platform/hansom/fault"
 )
 
@@ -132,7 +132,7 @@ func TestStoppedProcessHandlesNothingLate(t *testing.T) {
 			t.Fatalf("request %s to a stopped process: got %v; want TIMEOUT", body, err)
 		}
 	}
-	<-time.After(time.Until(stopped.Add(3 * standstill)))
+	<-time.After(time.Until(stopped.Add(3 * driver.Standstill)))
 	if err := process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
@@ -142,37 +142,4 @@ func TestStoppedProcessHandlesNothingLate(t *testing.T) {
 			t.Errorf("%s was handled after its budget was spent; handled in all: %s", body, handled)
 		}
 	}
-}
-
-// Budgets are touched after a standstill only, and by its whole length.
-func TestPulseAges(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newPulse()
-		budget := func() string {
-			m := &bus.Message{Header: bus.Header{{Key: bus.HeaderBudget, Value: "5000"}}}
-			p.age(m)
-			return m.Header.Get(bus.HeaderBudget)
-		}
-		for _, step := range []struct {
-			wait time.Duration
-			do   func()
-			want string
-		}{
-			{standstill - 1, nil, "5000"},
-			{0, func() { p.beat() }, "5000"},
-			{2 * time.Second, nil, "3000"},                    // handed over before the late beat
-			{0, func() { p.beat() }, "3000"},                  // and after it, while the backlog lasts
-			{beat, func() { p.beat() }, "3000"},               // which further beats do not end
-			{6 * time.Second, nil, "-1000"},                   // one more standstill
-			{0, func() { p.beat(); p.late.Store(0) }, "5000"}, // worked off
-		} {
-			<-time.After(step.wait)
-			if step.do != nil {
-				step.do()
-			}
-			if got := budget(); got != step.want {
-				t.Errorf("%v later: a budget of 5000 ms became %s; want %s", step.wait, got, step.want)
-			}
-		}
-	})
 }

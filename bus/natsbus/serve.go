@@ -21,7 +21,7 @@ func (c *conn) Serve(ctx context.Context, instance string, h driver.Handler) (dr
 			c.log.Warn("unreadable request dropped", "instance", instance, "error", err)
 			return
 		}
-		c.pulse.age(&d.message)
+		c.pulse.Age(&d.message)
 		h(&d.message, d)
 	})
 }

@@ -56,6 +56,9 @@ func (l *line) awaitRoom(ctx context.Context) error {
 	return nil
 }
 
+// shut tells that whoever publishes must wait for room.
+func (l *line) shut() bool { return l.full.Load() != nil || l.blocked.Load() != nil }
+
 // block notes that the broker takes nothing (connection.blocked), or does again.
 func (l *line) block(on bool) {
 	if on {

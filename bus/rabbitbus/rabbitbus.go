@@ -25,7 +25,9 @@ import (
 type conn struct {
 	config     Config
 	log        *slog.Logger
+	zone       string // headerZone of all requests
 	connection connection
+	pulse      *driver.Pulse
 
 	ctx    context.Context // ends when this side closes the connection
 	cancel context.CancelFunc
@@ -37,7 +39,7 @@ type conn struct {
 
 // open connects, once. Later losses of the connection are mended in the background, for ever.
 func open(ctx context.Context, config Config) (*conn, error) {
-	c := &conn{config: config, log: config.Logger, consumers: map[driver.Consumer]struct{}{}}
+	c := &conn{config: config, zone: config.Zone.String(), log: config.Logger, pulse: driver.NewPulse(), consumers: map[driver.Consumer]struct{}{}}
 	if c.log == nil {
 		c.log = slog.Default()
 	}
@@ -49,6 +51,7 @@ func open(ctx context.Context, config Config) (*conn, error) {
 	}
 	c.arrive(s)
 	c.tasks.Go(func() { c.run(s) })
+	c.tasks.Go(c.keepPulse)
 	return c, nil
 }
 

@@ -2,7 +2,8 @@ package rabbitbus
 
 import (
 	"context"
-	"math/rand/v2"
+	"crypto/rand"
+	mathrand "math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -26,7 +27,10 @@ type session struct {
 	cancel context.CancelFunc
 	number uint64
 
-	confirms confirmers
+	replies    string // the name of the queue of replies
+	lanes      lanes
+	publishers publishers
+	confirms   confirmers
 }
 
 // connection holds the present session and who waits for one.
@@ -41,7 +45,7 @@ func (c *conn) connect(ctx context.Context, number uint64) (*session, error) {
 	if err != nil {
 		return nil, errDisconnected(err)
 	}
-	s := &session{conn: c, amqp: opened, line: l, number: number}
+	s := &session{conn: c, amqp: opened, line: l, number: number, replies: prefixReply + rand.Text()}
 	s.ctx, s.cancel = context.WithCancel(c.ctx)
 	s.watch()
 	if err := s.prepare(ctx); err != nil {
@@ -71,7 +75,16 @@ func (s *session) watch() {
 
 // prepare makes the session ready for calls.
 func (s *session) prepare(ctx context.Context) error {
-	return s.do(ctx, "declare the exchanges of the bus", func(ch *amqp.Channel) error { return s.declareTopology(ctx, ch) })
+	err := s.do(ctx, "declare the exchanges of the bus", func(ch *amqp.Channel) error { return s.declareTopology(ctx, ch) })
+	if err != nil {
+		return err
+	}
+	for i := range requestLanes {
+		if err := s.openLane(ctx, i); err != nil {
+			return err
+		}
+	}
+	return s.openReplies(ctx)
 }
 
 // close ends the session in good order where the broker answers within ctx and closeTimeout.
@@ -122,7 +135,7 @@ func (c *conn) reconnect(number uint64) *session {
 
 func backoff(attempt int) time.Duration {
 	d := min(firstDelay<<min(attempt, 10), longestDelay)
-	return d/2 + rand.N(d)
+	return d/2 + mathrand.N(d)
 }
 
 // pause waits for d and tells whether ctx still lives.
