@@ -42,8 +42,16 @@ build: ## build bin/hansom
 deps: ## install what the tests need and this machine lacks (a C compiler, PostgreSQL, MariaDB, Redis)
 	@deploy/deps/debian.sh
 
+.PHONY: exchange
+exchange: ## build the RabbitMQ exchange plugin into bin/plugins (needs Erlang and RabbitMQ: make deps-rabbitmq)
+	@exchange/rabbitmq_h2_exchange/build.sh build bin/plugins
+
+.PHONY: test-exchange
+test-exchange: ## run the exchange plugin's golden cases and properties, in Erlang
+	@exchange/rabbitmq_h2_exchange/build.sh test
+
 .PHONY: test
-test: deps check-format ## check format, vet, then run every test with the race detector
+test: deps exchange check-format ## check format, vet, then run every test with the race detector
 	go vet ./...
 	cd bench && go vet ./...
 	CGO_ENABLED=1 go test -race -timeout 10m $(TEST_FLAGS) ./...

@@ -75,6 +75,7 @@ var table = []rule{
 	{"cmd/protoc-gen-hansom/...", []string{"cmd/protoc-gen-hansom/...", "proto/..."}},
 	{"internal/arch", nil},
 	{"internal/rabbitmq", []string{"fault"}},
+	{"exchange", nil},
 	{"internal/haproxy", []string{"fault"}},
 }
 
@@ -102,8 +103,8 @@ type engine struct {
 
 var engines = []engine{
 	{"NATS", "github.com/nats-io/", append([]string{"bus/natsbus/...", "coord/natscoord/..."}, aboveEngines...)},
-	{"RabbitMQ", "github.com/rabbitmq/", append([]string{"bus/rabbitbus/...", "exchange/...", "internal/rabbitmq/..."}, aboveEngines...)},
 	{"SQLite", "modernc.org/", append([]string{"store/sqlitestore/..."}, aboveEngines...)},
+	{"RabbitMQ", "github.com/rabbitmq/", append([]string{"bus/rabbitbus/...", "exchange/...", "internal/rabbitmq/..."}, aboveEngines...)},
 }
 
 var aboveEngines = []string{"app/...", "cli/...", "cmd/hansom", "env/...", "e2e/...", "release/..."}
