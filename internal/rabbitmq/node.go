@@ -27,14 +27,10 @@ type Node struct {
 	process *process
 }
 
-func newNode(b *Broker, i int) *Node {
-	name := nodeName(i)
-	short, _, _ := strings.Cut(name, "@")
-	return &Node{broker: b, name: name, ports: b.state.Nodes[i], dir: filepath.Join(b.config.Dir, short)}
+func newNode(b *Broker, i int, ports Ports) *Node {
+	short := fmt.Sprintf("rabbit%d", i+1) // the node's data tell its name: it must not change between versions
+	return &Node{broker: b, name: short + "@localhost", ports: ports, dir: b.path(short)}
 }
-
-// nodeName is part of what a node's data says: it must not change between versions.
-func nodeName(i int) string { return fmt.Sprintf("rabbit%d@localhost", i+1) }
 
 // Name returns the name that RabbitMQ's own tools and messages use, such as rabbit1@localhost.
 func (n *Node) Name() string { return n.name }
@@ -87,13 +83,23 @@ func (n *Node) Start(ctx context.Context) error {
 	if p := n.current(); p != nil && p.runs() {
 		return nil
 	}
-	if err := n.start(ctx); err != nil {
+	// Nodes of a cluster that boot at once may ask for each other's feature flags before there are any, and give up. The next
+	// time they are there.
+	tries := 1 + 2*(len(n.broker.nodes)-1)
+	var err error
+	for range tries {
+		err = n.boot(ctx)
+		if err == nil || !errors.Is(err, errEnded) {
+			break
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("boot %s: %w", n.name, err)
 	}
 	return nil
 }
 
-func (n *Node) start(ctx context.Context) error {
+func (n *Node) boot(ctx context.Context) error {
 	if err := n.broker.withEpmd(ctx); err != nil {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 )
 
+var errEnded = errors.New("the process ended")
+
 // await tries until try succeeds, and returns its last error when ctx ends or the process does.
 func await(ctx context.Context, ended <-chan struct{}, try func(context.Context) error) error {
 	const between = 50 * time.Millisecond
@@ -23,9 +25,9 @@ func await(ctx context.Context, ended <-chan struct{}, try func(context.Context)
 		}
 		select {
 		case <-ended:
-			return errors.New("the process ended")
+			return errEnded
 		case <-ctx.Done():
-			return fmt.Errorf("%w (at last: %w)", ctx.Err(), last)
+			return fmt.Errorf("%w (at last: %w)", context.Cause(ctx), last)
 		case <-again.C:
 		}
 	}

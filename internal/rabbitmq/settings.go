@@ -1,6 +1,8 @@
 package rabbitmq
 
 import (
+	"archive/zip"
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -87,6 +89,10 @@ func bring(plugin, folder string) error {
 	if err != nil {
 		return err
 	}
+	// RabbitMQ boots without a plugin that it cannot read.
+	if _, err := zip.NewReader(bytes.NewReader(content), int64(len(content))); err != nil {
+		return err
+	}
 	return os.WriteFile(target, content, fs.FileMode(0o600))
 }
 
@@ -112,16 +118,26 @@ func (n *Node) settings() string {
 	set("log.file.rotation.count", 2)
 	set("log.console", true)
 	set("log.console.level", "error")
-	if len(n.broker.nodes) > 1 {
-		set("cluster_partition_handling", "autoheal")
-		set("cluster_formation.peer_discovery_backend", "classic_config")
-		set("cluster_formation.randomized_startup_delay_range.min", 0)
-		set("cluster_formation.randomized_startup_delay_range.max", 1)
-		for i := range n.broker.nodes {
-			set(fmt.Sprintf("cluster_formation.classic_config.nodes.%d", i+1), nodeName(i))
-		}
-	}
+	n.clusterSettings(set)
 	return conf.String()
+}
+
+// clusterSettings make a cluster on the first boot. The second node asks for the first until it is there. The first is told of
+// nobody: discovery holds a lock on all the nodes that it is told of, and each would wait for the other's.
+func (n *Node) clusterSettings(set func(key string, value any)) {
+	nodes := n.broker.nodes
+	if len(nodes) == 1 {
+		return
+	}
+	set("cluster_partition_handling", "autoheal")
+	if n == nodes[0] {
+		return
+	}
+	set("cluster_formation.peer_discovery_backend", "classic_config")
+	set("cluster_formation.classic_config.nodes.1", nodes[0].name)
+	set("cluster_formation.classic_config.nodes.2", n.name)
+	set("cluster_formation.discovery_retry_interval", 200)
+	set("cluster_formation.discovery_retry_limit", 300)
 }
 
 // env returns the whole environment of the node: nothing that this program was started with reaches it but PATH.
