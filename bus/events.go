@@ -46,11 +46,6 @@ func (s *Subscriber) Drain(ctx context.Context) error { return s.consumer.Drain(
 // Close stops at once. It is idempotent.
 func (s *Subscriber) Close() error { return s.consumer.Close() }
 
-// DeadLetters lists up to limit events that group gave up, oldest first.
-func (b *Bus) DeadLetters(ctx context.Context, group string, limit int) ([]DeadLetter, error) {
-	return b.driver.DeadLetters(ctx, group, limit)
-}
-
 func checkTopic(topic string, wildcard bool) error {
 	if len(topic) > driver.MaxName {
 		return fault.New(fault.BadRequest, "bus.bad_topic", "topic %.20q… has %d bytes, the bus takes %d at most", topic, len(topic), driver.MaxName)

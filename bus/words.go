@@ -16,6 +16,7 @@ type (
 	Event        = driver.Event
 	EventHandler = driver.EventHandler
 	DeadLetter   = driver.DeadLetter
+	DeadGroup    = driver.DeadGroup
 )
 
 // Limits and cohorts. See package driver.

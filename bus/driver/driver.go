@@ -17,7 +17,8 @@
 // after the call returns; those it hands out belong to the receiver.
 //
 // Errors are faults: NoRoute (reason "bus.no_route.<why>", with a message that
-// explains), Timeout, Unavailable, BadRequest, with the reasons of this package.
+// explains), Timeout, Unavailable, BadRequest, and NotFound of dead letters, with
+// the reasons of this package.
 // A driver invents no other code.
 package driver
 
@@ -57,14 +58,29 @@ type Bus interface {
 
 	// Apply makes bindings, all of z, the zone's whole set: new ones are added
 	// before old ones are removed. It returns when the engine has them; clients
-	// follow within milliseconds. It is for the zone's one leading binding service.
+	// follow within milliseconds. It is for the zone's one leading binding service:
+	// z is the zone that the connection routes from. Other zones have their own.
 	Apply(ctx context.Context, z Zone, bindings []Binding) error
 
-	// Bindings lists what is really bound in zone z, from the engine itself.
+	// Bindings lists what is really bound in zone z, from the engine itself. z is
+	// the zone that the connection routes from.
 	Bindings(ctx context.Context, z Zone) ([]Binding, error)
 
 	// DeadLetters lists up to limit events of a group that were given up, oldest first.
 	DeadLetters(ctx context.Context, group string, limit int) ([]DeadLetter, error)
+
+	// DeadGroups lists the groups that have dead letters, by name.
+	DeadGroups(ctx context.Context) ([]DeadGroup, error)
+
+	// ReplayLetter gives a dead letter back to its group, and to no other, as the
+	// event it was, on attempt 1; then it is removed from the letters. A failure
+	// between the two may leave both. NotFound where there is no such letter
+	// (ReasonNoLetter), or nobody ever took its topic for the group on this engine
+	// (ReasonNoGroup): the letter then stays.
+	ReplayLetter(ctx context.Context, group, id string) error
+
+	// DropLetter removes a dead letter. NotFound where there is none.
+	DropLetter(ctx context.Context, group, id string) error
 
 	// Check returns nil when the engine is connected, else Unavailable.
 	Check(ctx context.Context) error
@@ -72,6 +88,21 @@ type Bus interface {
 	// Close ends the connection: queues and ephemeral subscriptions are gone when
 	// it returns. Requests under way fail with Unavailable.
 	Close(ctx context.Context) error
+}
+
+// A Keeper is a Bus whose engine must be looked after in every zone. The binding
+// service does that; of drivers that are no Keepers nothing is asked.
+type Keeper interface {
+	// Answer tells callers why the engine could not route their requests: NoRoute.
+	// It returns when ctx ends, with nil then, and survives losses of the
+	// connection. Several may run in a zone: each message is answered once.
+	Answer(ctx context.Context) error
+
+	// Join sets the connection's zone up and keeps it joined to the region's other
+	// zones until ctx ends: what runs there can be called from here while it can be
+	// reached; a zone that is dead for 3 s has no bindings here. One runs per zone,
+	// at the leader.
+	Join(ctx context.Context) error
 }
 
 // A Handler takes one delivered message. It must not block: package bus starts
@@ -125,6 +156,12 @@ type DeadLetter struct {
 	Attempts int
 	At       time.Time
 	Message  *Message
+}
+
+// A DeadGroup is a group that has dead letters.
+type DeadGroup struct {
+	Group   string
+	Letters int
 }
 
 // A Consumer is an open queue or subscription.

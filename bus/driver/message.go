@@ -9,8 +9,9 @@ const MaxBody = 1 << 20
 // MaxHeader is the largest sum of all keys and values that a header may have, in bytes.
 const MaxHeader = 32 << 10
 
-// MaxName is the longest name of a topic, an instance, a service or a group, in bytes.
-const MaxName = 512
+// MaxName is the longest name of a topic, an instance, a service or a group, in
+// bytes: names on AMQP end at 255, of which drivers need some themselves.
+const MaxName = 200
 
 // A Field is one metadata header of a message. A key is 1 to 128 printable ASCII
 // characters without space or colon. A value is UTF-8 text of any characters,

@@ -9,5 +9,7 @@ const (
 	ReasonEngine       = "bus.engine"          // Unavailable: the engine refused or did not answer
 	ReasonTooLarge     = "bus.too_large"       // BadRequest: the engine takes no message of this size
 	ReasonBadBinding   = "bus.bad_binding"     // BadRequest: Apply was given a binding without a name or of another zone
+	ReasonNoLetter     = "bus.no_dead_letter"  // NotFound: the group has no dead letter of that id
+	ReasonNoGroup      = "bus.no_group"        // NotFound: nobody takes the dead letter's topic for its group
 	ReasonDrain        = "bus.drain"           // Timeout: a drain did not end in time
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -29,7 +30,7 @@ func (c *conn) openStreams(ctx context.Context) error {
 	for _, config := range []jetstream.StreamConfig{{
 		Name:        streamEvents,
 		Description: "Hansom: events, until every group has them",
-		Subjects:    []string{prefixTopic + ">"},
+		Subjects:    []string{prefixTopic + ">", prefixAgain + ">"},
 		Retention:   jetstream.InterestPolicy,
 		MaxAge:      keptEvents,
 		Replicas:    replicas,
@@ -53,11 +54,30 @@ func (c *conn) openStreams(ctx context.Context) error {
 }
 
 func (c *conn) openStream(ctx context.Context, config jetstream.StreamConfig) error {
-	_, err := c.js.Stream(ctx, config.Name)
-	if !errors.Is(err, jetstream.ErrStreamNotFound) {
+	stream, err := c.js.Stream(ctx, config.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		_, err = c.js.CreateOrUpdateStream(ctx, config)
 		return err
 	}
-	_, err = c.js.CreateOrUpdateStream(ctx, config)
+	if err != nil {
+		return err
+	}
+	return c.addSubjects(ctx, stream.CachedInfo().Config, config.Subjects)
+}
+
+// addSubjects has a stream of an earlier version take what it does not take yet.
+// All else stays as its operator has set it.
+func (c *conn) addSubjects(ctx context.Context, config jetstream.StreamConfig, subjects []string) error {
+	before := len(config.Subjects)
+	for _, s := range subjects {
+		if !slices.Contains(config.Subjects, s) {
+			config.Subjects = append(config.Subjects, s)
+		}
+	}
+	if len(config.Subjects) == before {
+		return nil
+	}
+	_, err := c.js.UpdateStream(ctx, config)
 	return err
 }
 
@@ -128,10 +148,19 @@ func (c *conn) listen(ctx context.Context, topic string, h driver.EventHandler) 
 }
 
 func (c *conn) readEvent(subject string, payload []byte) (*driver.Event, bool) {
-	e := &driver.Event{Topic: strings.TrimPrefix(subject, prefixTopic), Message: new(driver.Message), Attempt: 1}
+	e := &driver.Event{Topic: topicOf(subject), Message: new(driver.Message), Attempt: 1}
 	if err := parseMessage(payload, e.Message); err != nil {
 		c.log.Warn("unreadable event dropped", "topic", e.Topic, "error", err)
 		return nil, false
 	}
 	return e, true
+}
+
+// topicOf undoes topicSubject and againSubject.
+func topicOf(subject string) string {
+	if again, ok := strings.CutPrefix(subject, prefixAgain); ok {
+		_, topic, _ := strings.Cut(again, ".")
+		return topic
+	}
+	return strings.TrimPrefix(subject, prefixTopic)
 }

@@ -65,14 +65,15 @@ func (m *member) openConsumer(ctx context.Context) (consumer jetstream.Consumer,
 		return nil, err
 	}
 	err = m.conn.engine(ctx, "join the group "+m.s.Group, func(ctx context.Context) error {
+		name := consumerName(m.s.Group, m.s.Topic)
 		consumer, err = m.conn.js.CreateOrUpdateConsumer(ctx, streamEvents, jetstream.ConsumerConfig{
-			Durable:       consumerName(m.s.Group, m.s.Topic),
-			Description:   "group " + m.s.Group,
-			FilterSubject: topicSubject(m.s.Topic),
-			DeliverPolicy: jetstream.DeliverNewPolicy,
-			AckPolicy:     jetstream.AckExplicitPolicy,
-			AckWait:       m.s.AckWait,
-			MaxDeliver:    -1, // counted by members, who know the reason
+			Durable:        name,
+			Description:    "group " + m.s.Group,
+			FilterSubjects: []string{topicSubject(m.s.Topic), againSubject(name, ">")},
+			DeliverPolicy:  jetstream.DeliverNewPolicy,
+			AckPolicy:      jetstream.AckExplicitPolicy,
+			AckWait:        m.s.AckWait,
+			MaxDeliver:     -1, // counted by members, who know the reason
 		})
 		return err
 	})

@@ -22,6 +22,7 @@ func (m *member) bury(msg jetstream.Msg, e *driver.Event, attempts int, reason s
 	dead := &driver.Message{Body: e.Message.Body, Header: append(driver.Header{
 		{Key: deadGroup, Value: m.s.Group},
 		{Key: deadTopic, Value: e.Topic},
+		{Key: deadPattern, Value: m.s.Topic},
 		{Key: deadReason, Value: strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "")},
 		{Key: deadAttempts, Value: strconv.Itoa(attempts)},
 		{Key: deadAt, Value: time.Now().UTC().Format(time.RFC3339Nano)},
@@ -36,24 +37,30 @@ func (m *member) bury(msg jetstream.Msg, e *driver.Event, attempts int, reason s
 	m.settle(func() error { return msg.TermWithReason("dead letter") }, "end")
 }
 
-func readDeadLetter(raw *jetstream.RawStreamMsg) (driver.DeadLetter, error) {
+// A letter is a dead letter and what its group subscribed to.
+type letter struct {
+	driver.DeadLetter
+	pattern string
+}
+
+func readDeadLetter(raw *jetstream.RawStreamMsg) (letter, error) {
 	m := new(driver.Message)
 	if err := parseMessage(raw.Data, m); err != nil {
-		return driver.DeadLetter{}, fault.Wrap(err, fault.Unavailable, driver.ReasonEngine, "dead letter %d cannot be read", raw.Sequence)
+		return letter{}, fault.Wrap(err, fault.Unavailable, driver.ReasonEngine, "dead letter %d cannot be read", raw.Sequence)
 	}
-	d := driver.DeadLetter{
+	d := letter{pattern: m.Header.Get(deadPattern), DeadLetter: driver.DeadLetter{
 		ID:      strconv.FormatUint(raw.Sequence, 10),
 		Group:   m.Header.Get(deadGroup),
 		Topic:   m.Header.Get(deadTopic),
 		Reason:  m.Header.Get(deadReason),
 		At:      raw.Time,
 		Message: m,
-	}
+	}}
 	d.Attempts, _ = strconv.Atoi(m.Header.Get(deadAttempts))
 	if at, err := time.Parse(time.RFC3339Nano, m.Header.Get(deadAt)); err == nil {
 		d.At = at
 	}
-	for _, key := range []string{deadGroup, deadTopic, deadReason, deadAttempts, deadAt} {
+	for _, key := range []string{deadGroup, deadTopic, deadPattern, deadReason, deadAttempts, deadAt} {
 		m.Header.Del(key)
 	}
 	return d, nil
@@ -90,7 +97,7 @@ func (c *conn) readDeadLetters(ctx context.Context, group string, limit int) ([]
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, d)
+		all = append(all, d.DeadLetter)
 	}
 	return all, nil
 }

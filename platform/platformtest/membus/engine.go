@@ -28,7 +28,8 @@ type Engine struct {
 	bound   map[driver.Zone]map[string][]driver.Binding // by service
 	subs    map[*ephemeral]struct{}
 	groups  map[groupKey]*group
-	letters map[string][]driver.DeadLetter // by group
+	letters map[string][]letter // by group
+	buried  int                 // letters so far
 
 	power *power
 }
@@ -39,7 +40,7 @@ func New() *Engine {
 		bound:   map[driver.Zone]map[string][]driver.Binding{},
 		subs:    map[*ephemeral]struct{}{},
 		groups:  map[groupKey]*group{},
-		letters: map[string][]driver.DeadLetter{},
+		letters: map[string][]letter{},
 		power:   newPower(),
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
@@ -141,40 +140,11 @@ func (m *member) settle(i *item, err error) {
 	switch {
 	case err == nil:
 	case i.attempts >= m.s.MaxDeliver:
-		m.group.engine.bury(m.group.name, i, err)
+		m.group.engine.bury(m.group, i, err)
 	default:
 		delay := m.s.RetryDelay << min(i.attempts-1, 20)
 		time.AfterFunc(delay, func() { m.group.push(i) })
 	}
-}
-
-func (e *Engine) bury(group string, i *item, err error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.letters[group] = append(e.letters[group], driver.DeadLetter{
-		ID:       strconv.Itoa(len(e.letters[group]) + 1),
-		Group:    group,
-		Topic:    i.topic,
-		Reason:   err.Error(),
-		Attempts: i.attempts,
-		At:       time.Now(),
-		Message:  i.message,
-	})
-}
-
-// DeadLetters implements driver.Bus.
-func (c *conn) DeadLetters(ctx context.Context, group string, limit int) ([]driver.DeadLetter, error) {
-	if err := c.awaitPower(ctx); err != nil {
-		return nil, err
-	}
-	c.engine.mu.Lock()
-	defer c.engine.mu.Unlock()
-	kept := c.engine.letters[group]
-	letters := append([]driver.DeadLetter(nil), kept[:min(limit, len(kept))]...)
-	for i := range letters {
-		letters[i].Message = clone(letters[i].Message)
-	}
-	return letters, nil
 }
 
 // Drain implements driver.Consumer.
