@@ -17,8 +17,8 @@ const (
 	// typeMark is the AMQP type of messages that tell how far a queue is handed over (server.mark).
 	typeMark = "h2.mark"
 	// drainGrace is how long a message that was routed before the unbinding may take to its queue.
-	drainGrace  = 20 * time.Millisecond
-	consumerTag = "h2"
+	drainGrace = 20 * time.Millisecond
+	serveTag   = "h2"
 )
 
 // server is the queue of an instance.
@@ -70,7 +70,7 @@ func (s *server) start(ctx context.Context, on *session) error {
 	}
 	var deliveries <-chan amqp.Delivery
 	err = await(ctx, func() (err error) {
-		deliveries, err = openQueue(ch, s.instance, consumerTag)
+		deliveries, err = openQueue(ch, s.instance, serveTag)
 		return err
 	})
 	if err != nil {
@@ -183,7 +183,7 @@ func (s *server) drain(ctx context.Context, in *intake) error {
 	if err := s.mark(ctx, in.session); err != nil {
 		return err
 	}
-	if err := await(ctx, func() error { return in.channel.Cancel(consumerTag, false) }); err != nil {
+	if err := await(ctx, func() error { return in.channel.Cancel(serveTag, false) }); err != nil {
 		return err
 	}
 	select {
