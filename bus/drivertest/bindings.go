@@ -35,14 +35,14 @@ func sortedJSON(bindings []driver.Binding) []string {
 }
 
 func testApplyReplaces(w *world) {
-	b, other := w.open("a"), w.open("b")
+	b, other, inB := w.open("a"), w.open("a"), w.open("b")
 	x := w.binding("a", w.name("x"), w.name("x-1"), match(bus.HeaderOverlay, "alice"))
 	x.Salt = "2026"
 	y := w.binding("a", w.name("y"), w.name("y-1"), weight(0))
 	y2 := w.binding("a", w.name("y"), w.name("y-2"), version("2"))
 	far := w.binding("b", w.name("x"), w.name("x-9"))
 	w.wantBindings(b, "a")
-	w.mustApply(b, "b", far)
+	w.mustApply(inB, "b", far)
 	w.mustApply(b, "a", x, y)
 	w.wantBindings(other, "a", x, y)
 	w.mustApply(other, "a", x, y) // the same again
@@ -53,12 +53,12 @@ func testApplyReplaces(w *world) {
 	w.wantBindings(other, "a", y2)
 	w.mustApply(b, "a")
 	w.wantBindings(other, "a")
-	w.wantBindings(other, "b", far)
+	w.wantBindings(inB, "b", far)
 }
 
 func testApplyChecks(w *world) {
 	b := w.open("a")
-	w.wantFault(b.Apply(w.ctx, w.zone("b"), []driver.Binding{w.binding("a", "svc", "svc-1")}), fault.BadRequest, driver.ReasonBadBinding)
+	w.wantFault(b.Apply(w.ctx, w.zone("a"), []driver.Binding{w.binding("b", "svc", "svc-1")}), fault.BadRequest, driver.ReasonBadBinding)
 	w.wantFault(b.Apply(w.ctx, w.zone("a"), []driver.Binding{w.binding("a", "", "svc-1")}), fault.BadRequest, driver.ReasonBadBinding)
 	w.wantFault(b.Apply(w.ctx, w.zone("a"), []driver.Binding{w.binding("a", "svc", "")}), fault.BadRequest, driver.ReasonBadBinding)
 }

@@ -53,8 +53,9 @@ func testTooFar(w *world) {
 	abroad := driver.Zone{Region: w.zone("a").Region + "-abroad", Zone: "a"}
 	x := w.binding("a", service, w.name("svc-1"))
 	x.Region = abroad.Region
-	w.fleet(b, x)
-	if err := b.Apply(w.ctx, abroad, []driver.Binding{x}); err != nil {
+	there, _ := w.openIn(abroad)
+	w.fleet(there, x)
+	if err := there.Apply(w.ctx, abroad, []driver.Binding{x}); err != nil {
 		w.Fatal(err)
 	}
 	w.apply("a") // whoever sees this has seen what was applied before
@@ -85,5 +86,30 @@ func testNextCandidate(w *world) {
 		if took := time.Since(start); took > w.limits.AtOnce {
 			w.Fatalf("five dead candidates cost %v; want at most %v", took, w.limits.AtOnce)
 		}
+	}
+}
+
+// testLostByOtherZone calls a service that runs in another zone only, before and after
+// that zone loses it: bound still, and then unbound.
+func testLostByOtherZone(w *world) {
+	b, far := w.open("a"), w.open("b")
+	service := w.name("svc")
+	x := w.binding("b", service, w.name("svc-1"))
+	s := w.serve(far, x.Instance, named(x.Instance))
+	w.apply("b", x)
+	w.wantCall(b, request(service), x.Instance)
+	w.drainAndClose(s)
+	w.wantNoRoute(b, request(service), "bus.no_route.gone", service)
+	w.apply("b")
+	w.wantNoRoute(b, request(service), "bus.no_route.no_instance", "the last one left at ")
+}
+
+func (w *world) drainAndClose(s *bus.Server) {
+	w.Helper()
+	if err := s.Drain(w.ctx); err != nil {
+		w.Fatalf("drain: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		w.Fatalf("close after drain: %v", err)
 	}
 }

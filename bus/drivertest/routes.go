@@ -24,7 +24,8 @@ func (w *world) wantShare(what string, count, n int, p float64) {
 	}
 }
 
-// fleet serves one instance per binding, each answering with its own id.
+// fleet serves one instance per binding on b, a connection of their zone, each
+// answering with its own id.
 func (w *world) fleet(b *bus.Bus, bindings ...driver.Binding) {
 	w.Helper()
 	for _, binding := range bindings {
@@ -186,7 +187,8 @@ func testSpecificBeforeNear(w *world) {
 	service := w.name("svc")
 	near := w.binding("a", service, w.name("near"))
 	far := w.binding("b", service, w.name("far"), match(bus.HeaderOverlay, "alice"))
-	w.fleet(b, near, far)
+	w.fleet(b, near)
+	w.fleet(w.open("b"), far)
 	w.apply("b", far)
 	w.apply("a", near)
 	w.wantCall(b, request(service, bus.HeaderOverlay, "alice"), far.Instance)

@@ -93,14 +93,9 @@ func (w *world) comeAndGo(passing, stable driver.Binding, unbind bool, h bus.Han
 	w.apply("a", stable, passing)
 	w.await("the new instance serves", func() bool { return served.Load() > 200 })
 	if unbind {
-		w.mustApply(w.control(), "a", stable)
+		w.mustApply(w.in("a"), "a", stable)
 	}
-	if err := s.Drain(w.ctx); err != nil {
-		w.Errorf("drain: %v", err)
-	}
-	if err := s.Close(); err != nil {
-		w.Errorf("close after drain: %v", err)
-	}
+	w.drainAndClose(s)
 	w.close(conn)
 }
 

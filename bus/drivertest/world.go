@@ -63,19 +63,21 @@ func (w *world) open(z string) *bus.Bus {
 	return b
 }
 
-func (w *world) openDriver(z string) (*bus.Bus, driver.Bus) {
+func (w *world) openDriver(z string) (*bus.Bus, driver.Bus) { return w.openIn(w.zone(z)) }
+
+func (w *world) openIn(z driver.Zone) (*bus.Bus, driver.Bus) {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, w.limits.Settle)
 	defer cancel()
-	d, err := w.harness.Open(ctx, w.zone(z))
+	d, err := w.harness.Open(ctx, z)
 	if err != nil {
-		w.Fatalf("open a connection in zone %s: %v", z, err)
+		w.Fatalf("open a connection in %s: %v", z, err)
 	}
 	b := bus.New(d)
 	w.Cleanup(func() { w.close(b) })
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.opened = append(w.opened, opened{b, w.zone(z)})
+	w.opened = append(w.opened, opened{b, z})
 	return b, d
 }
 
@@ -170,18 +172,18 @@ func match(key, value string) func(*driver.Binding) {
 // the others.
 func (w *world) apply(z string, bindings ...driver.Binding) {
 	w.Helper()
-	control := w.control()
-	instance := w.markInstance(control, z)
+	clients := w.inRegion(w.zone(z).Region)
+	instance := w.markInstance(z)
 	w.mu.Lock()
 	w.marks++
 	mark := w.name(fmt.Sprintf("mark-%d", w.marks))
-	clients := slices.Clone(w.opened)
 	w.mu.Unlock()
+	control := w.in(z)
 	w.mustApply(control, z, bindings...)
 	w.mustApply(control, z, append(slices.Clone(bindings), w.binding(z, mark, instance))...)
-	for _, c := range clients {
+	for _, b := range clients {
 		w.await("a connection follows the bindings of zone "+z, func() bool {
-			_, err := w.call(c.bus, request(mark))
+			_, err := w.call(b, request(mark))
 			return err == nil
 		})
 	}
@@ -196,14 +198,35 @@ func (w *world) mustApply(b *bus.Bus, z string, bindings ...driver.Binding) {
 	}
 }
 
-// control returns the first connection, which must exist.
-func (w *world) control() *bus.Bus {
+// in returns a connection of zone z: the first that the test opened there, else a
+// new one. Only such may apply and list the zone's bindings.
+func (w *world) in(z string) *bus.Bus {
+	w.Helper()
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.opened[0].bus
+	i := slices.IndexFunc(w.opened, func(o opened) bool { return o.zone == w.zone(z) })
+	if i >= 0 {
+		defer w.mu.Unlock()
+		return w.opened[i].bus
+	}
+	w.mu.Unlock()
+	return w.open(z)
 }
 
-func (w *world) markInstance(b *bus.Bus, z string) string {
+// inRegion returns the connections that are open in a region.
+func (w *world) inRegion(region string) []*bus.Bus {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var all []*bus.Bus
+	for _, o := range w.opened {
+		if o.zone.Region == region {
+			all = append(all, o.bus)
+		}
+	}
+	return all
+}
+
+// markInstance serves an instance in zone z that answers for its marks.
+func (w *world) markInstance(z string) string {
 	w.mu.Lock()
 	instance := w.marked[w.zone(z)]
 	w.mu.Unlock()
@@ -211,7 +234,7 @@ func (w *world) markInstance(b *bus.Bus, z string) string {
 		return instance
 	}
 	instance = w.name("mark-" + z)
-	w.serve(b, instance, echo)
+	w.serve(w.in(z), instance, echo)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.marked[w.zone(z)] = instance
