@@ -16,6 +16,11 @@
 // bindings are computed: a pure function, see desired. The leader applies them
 // within milliseconds of a change, and audits from time to time what the bus really has.
 //
+// # What it does for the engine
+//
+// Where the bus routes in the engine, as RabbitMQ does, every instance answers what could not be
+// routed, and the leader keeps its zone joined to the region's others (bus.Answer, bus.Join).
+//
 // # No healthy instance is left unbound
 //
 // An instance that is known or bound here leaves the picture only by
@@ -103,6 +108,7 @@ func New(c *coord.Coord, config Config, opts ...platform.Option) *platform.Servi
 	b.svc.Background(b.watchSplits)
 	b.svc.Background(b.keepUp)
 	b.svc.Background(b.campaign)
+	b.svc.Background(b.answer)
 	return b.svc
 }
 

@@ -187,6 +187,16 @@ func (b *binding) stats(ctx context.Context, i *discoverypb.Instance, limit time
 // lead keeps the zone's bindings as they should be, for one term.
 func (b *binding) lead(ctx context.Context, token uint64) error {
 	b.log.InfoContext(ctx, "leading the bindings of the zone", "election", b.election(), "token", token)
+	joined := make(chan struct{})
+	joining, leave := context.WithCancel(ctx)
+	go func() {
+		defer close(joined)
+		b.join(joining)
+	}()
+	defer func() {
+		leave()
+		<-joined
+	}()
 	audit := time.NewTicker(b.config.Audit)
 	defer audit.Stop()
 	again := time.NewTimer(0)
