@@ -66,7 +66,7 @@ var table = []rule{
 	}},
 
 	// The wiring, and what stands above it.
-	{"app/...", append([]string{"app/..."}, everyPart...)},
+	{"app/...", append([]string{"app/...", "internal/rabbitmq"}, everyPart...)},
 	{"cli/...", append([]string{"cli/...", "app/..."}, everyPart...)},
 	{"env/...", append([]string{"env/...", "app/..."}, everyPart...)},
 	{"e2e/...", append([]string{"e2e/...", "app/..."}, everyPart...)},
@@ -74,9 +74,11 @@ var table = []rule{
 	{"cmd/hansom", []string{"cli"}},
 	{"cmd/protoc-gen-hansom/...", []string{"cmd/protoc-gen-hansom/...", "proto/..."}},
 	{"internal/arch", nil},
-	{"internal/rabbitmq", []string{"fault"}},
+	{"internal/engine", nil},
+	{"internal/rabbitmq", []string{"internal/engine"}},
 	{"exchange", nil},
-	{"internal/haproxy", []string{"fault"}},
+	{"internal/haproxy", []string{"internal/engine", "deploy/haproxy"}},
+	{"deploy/haproxy", nil},
 }
 
 // inTests is what a _test.go file of any package may import besides what its package may: the test kits, the real engines
@@ -86,7 +88,7 @@ var inTests = []string{
 	"platform/...",
 	"adapters/adaptertest",
 	"app/...",
-	"internal/rabbitmq", "internal/haproxy",
+	"internal/engine", "internal/rabbitmq", "internal/haproxy",
 	"proto/...", "fault",
 }
 
@@ -104,7 +106,7 @@ type engine struct {
 var engines = []engine{
 	{"NATS", "github.com/nats-io/", append([]string{"bus/natsbus/...", "coord/natscoord/..."}, aboveEngines...)},
 	{"SQLite", "modernc.org/", append([]string{"store/sqlitestore/..."}, aboveEngines...)},
-	{"RabbitMQ", "github.com/rabbitmq/", append([]string{"bus/rabbitbus/...", "exchange/...", "internal/rabbitmq/..."}, aboveEngines...)},
+	{"RabbitMQ", "github.com/rabbitmq/", append([]string{"bus/rabbitbus/...", "exchange/...", "internal/rabbitmq/...", "internal/haproxy/..."}, aboveEngines...)},
 }
 
 var aboveEngines = []string{"app/...", "cli/...", "cmd/hansom", "env/...", "e2e/...", "release/..."}

@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/hansom-platform/hansom/internal/engine"
 )
 
 // A Node is one RabbitMQ server of a Broker. Its ports and data stay the same however often it is started.
@@ -24,7 +24,7 @@ type Node struct {
 	starts sync.Mutex // held while it boots
 
 	mu      sync.Mutex
-	process *process
+	process *engine.Process
 }
 
 func newNode(b *Broker, i int, ports Ports) *Node {
@@ -36,7 +36,10 @@ func newNode(b *Broker, i int, ports Ports) *Node {
 func (n *Node) Name() string { return n.name }
 
 // Address returns where it takes AMQP: 127.0.0.1:port
-func (n *Node) Address() string { return local(n.ports.AMQP) }
+func (n *Node) Address() string { return engine.Local(n.ports.AMQP) }
+
+// ManagementAddress returns where it takes HTTP for the management API: 127.0.0.1:port
+func (n *Node) ManagementAddress() string { return engine.Local(n.ports.Management) }
 
 // URL returns amqp://user:password@127.0.0.1:port, without a path: the default virtual host.
 func (n *Node) URL() string { return n.url("amqp", n.ports.AMQP) }
@@ -45,16 +48,14 @@ func (n *Node) URL() string { return n.url("amqp", n.ports.AMQP) }
 func (n *Node) Management() string { return n.url("http", n.ports.Management) }
 
 func (n *Node) url(scheme string, port int) string {
-	u := url.URL{Scheme: scheme, User: url.UserPassword(n.broker.User()), Host: local(port)}
+	u := url.URL{Scheme: scheme, User: url.UserPassword(n.broker.User()), Host: engine.Local(port)}
 	return u.String()
 }
-
-func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // Done is closed when the process that runs now has ended. It is closed already where none runs.
 func (n *Node) Done() <-chan struct{} {
 	if p := n.current(); p != nil {
-		return p.done
+		return p.Done()
 	}
 	never := make(chan struct{})
 	close(never)
@@ -64,12 +65,12 @@ func (n *Node) Done() <-chan struct{} {
 // PID returns the number of the process that runs now or ran last; 0 if none did.
 func (n *Node) PID() int {
 	if p := n.current(); p != nil {
-		return p.pid()
+		return p.PID()
 	}
 	return 0
 }
 
-func (n *Node) current() *process {
+func (n *Node) current() *engine.Process {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.process
@@ -80,7 +81,7 @@ func (n *Node) current() *process {
 func (n *Node) Start(ctx context.Context) error {
 	n.starts.Lock()
 	defer n.starts.Unlock()
-	if p := n.current(); p != nil && p.runs() {
+	if p := n.current(); p != nil && p.Runs() {
 		return nil
 	}
 	// Nodes of a cluster that boot at once may ask for each other's feature flags before there are any, and give up. The next
@@ -89,7 +90,7 @@ func (n *Node) Start(ctx context.Context) error {
 	var err error
 	for range tries {
 		err = n.boot(ctx)
-		if err == nil || !errors.Is(err, errEnded) {
+		if err == nil || !errors.Is(err, engine.ErrEnded) {
 			break
 		}
 	}
@@ -104,7 +105,7 @@ func (n *Node) boot(ctx context.Context) error {
 		return err
 	}
 	for _, port := range []int{n.ports.AMQP, n.ports.Management, n.ports.Distribution} {
-		if err := awaitFree(ctx, port); err != nil {
+		if err := engine.AwaitFree(ctx, port); err != nil {
 			return err
 		}
 	}
@@ -112,27 +113,27 @@ func (n *Node) boot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = await(ctx, p.done, n.ready)
+	err = engine.Await(ctx, p.Done(), n.ready)
 	if err == nil {
 		return nil
 	}
-	killed := p.kill()
+	killed := p.Kill()
 	return errors.Join(fmt.Errorf("%w%s", err, n.lastWords()), killed)
 }
 
 // spawn starts the process, unless the broker was closed meanwhile.
-func (n *Node) spawn() (*process, error) {
+func (n *Node) spawn() (*engine.Process, error) {
 	n.broker.mu.Lock()
 	defer n.broker.mu.Unlock()
 	if n.broker.closed {
 		return nil, errors.New("the broker is closed")
 	}
-	p, err := spawn(command{
-		program: filepath.Join(n.broker.home, "sbin", "rabbitmq-server"),
-		dir:     n.dir,
-		env:     n.env(),
-		output:  n.console(),
-		keep:    n.broker.folder,
+	p, err := engine.Run(engine.Command{
+		Program: filepath.Join(n.broker.home, "sbin", "rabbitmq-server"),
+		Dir:     n.dir,
+		Env:     n.env(),
+		Output:  n.console(),
+		Keep:    n.broker.folder,
 	})
 	if err != nil {
 		return nil, err
@@ -169,17 +170,17 @@ func (n *Node) Restart(ctx context.Context) error {
 // before, the node goes on ending.
 func (n *Node) Terminate(ctx context.Context) error {
 	p := n.current()
-	if p == nil || !p.runs() {
+	if p == nil || !p.Runs() {
 		return nil
 	}
-	if err := errors.Join(p.signal(syscall.SIGTERM), p.signal(syscall.SIGCONT)); err != nil {
+	if err := errors.Join(p.Signal(syscall.SIGTERM), p.Signal(syscall.SIGCONT)); err != nil {
 		return err
 	}
 	select {
-	case <-p.done:
+	case <-p.Done():
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("%s (process %d) did not end in time: %w", n.name, p.pid(), ctx.Err())
+		return fmt.Errorf("%s (process %d) did not end in time: %w", n.name, p.PID(), ctx.Err())
 	}
 }
 
@@ -189,7 +190,7 @@ func (n *Node) Kill() error {
 	if p == nil {
 		return nil
 	}
-	return p.kill()
+	return p.Kill()
 }
 
 // Stop halts the process (SIGSTOP): its connections stay open and nothing answers, until Continue.
@@ -200,8 +201,8 @@ func (n *Node) Continue() error { return n.signal(syscall.SIGCONT) }
 
 func (n *Node) signal(s syscall.Signal) error {
 	p := n.current()
-	if p == nil || !p.runs() {
+	if p == nil || !p.Runs() {
 		return fmt.Errorf("send %v to %s: it does not run", s, n.name)
 	}
-	return p.signal(s)
+	return p.Signal(s)
 }

@@ -14,10 +14,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/hansom-platform/hansom/internal/engine"
 )
 
 // Config says what to run. Dir is required.
@@ -50,7 +53,7 @@ type Broker struct {
 	nodes  []*Node
 
 	mu     sync.Mutex
-	epmd   *process
+	epmd   *engine.Process
 	closed bool
 }
 
@@ -189,7 +192,7 @@ func (b *Broker) abandon() error {
 		errs = append(errs, n.Kill())
 	}
 	if epmd != nil {
-		errs = append(errs, epmd.kill())
+		errs = append(errs, epmd.Kill())
 	}
 	return errors.Join(append(errs, b.folder.Close())...)
 }
@@ -202,7 +205,7 @@ func (b *Broker) withEpmd(ctx context.Context) error {
 	if b.closed {
 		return errors.New("the broker is closed")
 	}
-	if b.epmd != nil && b.epmd.runs() {
+	if b.epmd != nil && b.epmd.Runs() {
 		return nil
 	}
 	program, err := findEpmd()
@@ -210,21 +213,30 @@ func (b *Broker) withEpmd(ctx context.Context) error {
 		return err
 	}
 	port := b.state.Epmd
-	if err := awaitFree(ctx, port); err != nil {
+	if err := engine.AwaitFree(ctx, port); err != nil {
 		return err
 	}
-	b.epmd, err = spawn(command{
-		program:   program,
-		arguments: []string{"-port", fmt.Sprint(port), "-address", "127.0.0.1"},
-		dir:       b.config.Dir,
-		output:    filepath.Join(b.config.Dir, "epmd.log"),
-		keep:      b.folder,
+	b.epmd, err = engine.Run(engine.Command{
+		Program:   program,
+		Arguments: []string{"-port", fmt.Sprint(port), "-address", "127.0.0.1"},
+		Dir:       b.config.Dir,
+		Output:    filepath.Join(b.config.Dir, "epmd.log"),
+		Keep:      b.folder,
 	})
 	if err != nil {
 		return err
 	}
-	if err := await(ctx, b.epmd.done, func(ctx context.Context) error { return accepts(ctx, port) }); err != nil {
+	if err := engine.Await(ctx, b.epmd.Done(), func(ctx context.Context) error { return accepts(ctx, port) }); err != nil {
 		return fmt.Errorf("epmd on port %d: %w", port, err)
 	}
 	return nil
+}
+
+func accepts(ctx context.Context, port int) error {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp4", engine.Local(port))
+	if err != nil {
+		return err
+	}
+	return conn.Close()
 }

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/hansom-platform/hansom/internal/engine"
 )
 
 const within = 90 * time.Second
@@ -117,7 +119,7 @@ func TestNodeLives(t *testing.T) {
 		t.Error("a stopped node answers")
 	}
 	must(t, n.Continue())
-	must(t, await(ctx, n.Done(), n.ready))
+	must(t, engine.Await(ctx, n.Done(), n.ready))
 
 	done := n.Done()
 	must(t, n.Kill())
@@ -241,7 +243,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Println(b.Nodes()[0].PID(), b.epmd.pid())
+	fmt.Println(b.Nodes()[0].PID(), b.epmd.PID())
 	select {}
 }
 
@@ -262,7 +264,7 @@ func TestEndsWithItsProgram(t *testing.T) {
 	}
 	must(t, victim.Process.Kill())
 	_ = victim.Wait() // it was killed
-	must(t, await(ctx, nil, func(context.Context) error {
+	must(t, engine.Await(ctx, nil, func(context.Context) error {
 		if alive(node) || alive(epmd) {
 			return fmt.Errorf("node %d runs: %t, epmd %d runs: %t", node, alive(node), epmd, alive(epmd))
 		}

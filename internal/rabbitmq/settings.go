@@ -112,6 +112,7 @@ func (n *Node) settings() string {
 	set("disk_free_limit.absolute", "50MB")
 	set("vm_memory_high_watermark.relative", 0.4)
 	set("queue_master_locator", "client-local")
+	set("log.connection.level", "error")
 	set("log.file", n.path("rabbit.log"))
 	set("log.file.level", "info")
 	set("log.file.rotation.size", 10<<20)

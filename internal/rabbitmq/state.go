@@ -7,12 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"syscall"
-	"time"
+
+	"github.com/hansom-platform/hansom/internal/engine"
 )
 
 // state is what a folder remembers of its broker, in broker.json (mode 0600: it has the password).
@@ -89,7 +88,7 @@ func (s *state) choosePorts(wanted []Ports) error {
 			*port = wanted
 		}
 		for *port == 0 {
-			free, err := freePort()
+			free, err := engine.FreePort()
 			if err != nil {
 				return err
 			}
@@ -113,52 +112,15 @@ func (s *state) choosePorts(wanted []Ports) error {
 	return errors.Join(errs...)
 }
 
-// freePort looks below the ports that Linux gives to outgoing connections (from 32768): while a node is down, such a
-// connection could take the port that it comes back to.
-func freePort() (int, error) {
-	const lowest, highest, tries = 15000, 32000, 200
-	for range tries {
-		n, err := rand.Int(rand.Reader, big.NewInt(highest-lowest))
-		if err != nil {
-			return 0, err
-		}
-		port := lowest + int(n.Int64())
-		if portIsFree(port) == nil {
-			return port, nil
-		}
-	}
-	return 0, fmt.Errorf("no free port between %d and %d in %d tries", lowest, highest, tries)
-}
-
-func portIsFree(port int) error {
-	l, err := net.Listen("tcp4", local(port))
-	if err != nil {
-		return err
-	}
-	return l.Close()
-}
-
-// patience is for what a process that was just killed still holds.
-const patience = 5 * time.Second
-
-func awaitFree(ctx context.Context, port int) error {
-	patient, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	if err := await(patient, nil, func(context.Context) error { return portIsFree(port) }); err != nil {
-		return fmt.Errorf("port %d of 127.0.0.1 is taken by another program: end it, or choose another port (%w)", port, err)
-	}
-	return nil
-}
-
 // lock takes the folder. The nodes inherit the open file, so that the lock is held until the last of them is gone.
 func lock(ctx context.Context, path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	patient, cancel := context.WithTimeout(ctx, patience)
+	patient, cancel := context.WithTimeout(ctx, engine.Patience)
 	defer cancel()
-	err = await(patient, nil, func(context.Context) error {
+	err = engine.Await(patient, nil, func(context.Context) error {
 		return syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	})
 	if err != nil {
