@@ -3,15 +3,19 @@ package rabbitbus
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/url"
 	"strings"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/hansom-platform/hansom/bus/driver"
+	"github.com/hansom-platform/hansom/fault"
 )
 
-const dialTimeout = 5 * time.Second
+const dialTimeout = 3 * time.Second
 
 // dial opens one AMQP connection, within ctx and dialTimeout.
 func (c *Config) dial(ctx context.Context) (*amqp.Connection, *line, error) {
@@ -35,6 +39,25 @@ func (c *Config) dial(ctx context.Context) (*amqp.Connection, *line, error) {
 		return nil, nil, err
 	}
 	return opened, l, nil
+}
+
+// dialError says why there is no connection.
+func (c *Config) dialError(err error) error {
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return err
+	}
+	address, explained := "the bus URL's address", "check that RabbitMQ runs there"
+	if u, err := url.Parse(c.URL); err == nil {
+		address = u.Host
+	}
+	switch {
+	case errors.Is(err, amqp.ErrCredentials), errors.Is(err, amqp.ErrSASL):
+		explained = "the broker refused the user or the password of the bus URL"
+	case errors.Is(err, amqp.ErrVhost), hasCode(err, amqp.NotAllowed):
+		explained = "the broker refused the virtual host of the bus URL: check that it exists and that the user may use it"
+	}
+	return fault.Wrap(err, fault.Unavailable, driver.ReasonDisconnected, "cannot connect to the bus at %s: %s", address, explained)
 }
 
 func (c *Config) socket(ctx context.Context, u *url.URL) (net.Conn, error) {

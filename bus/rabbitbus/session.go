@@ -43,7 +43,7 @@ type connection struct {
 func (c *conn) connect(ctx context.Context, number uint64) (*session, error) {
 	opened, l, err := c.config.dial(ctx)
 	if err != nil {
-		return nil, errDisconnected(err)
+		return nil, c.config.dialError(err)
 	}
 	s := &session{conn: c, amqp: opened, line: l, number: number, replies: prefixReply + rand.Text()}
 	s.ctx, s.cancel = context.WithCancel(c.ctx)
