@@ -39,8 +39,12 @@ build: ## build bin/hansom
 	CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '$(LDFLAGS)' -o bin/hansom ./cmd/hansom
 
 .PHONY: deps
-deps: ## install what the tests need and this machine lacks (a C compiler, PostgreSQL, MariaDB, Redis)
+deps: ## install what the tests need and this machine lacks (a C compiler, PostgreSQL, MariaDB, Redis, RabbitMQ, HAProxy, Erlang)
 	@deploy/deps/debian.sh
+
+.PHONY: deps-rabbitmq
+deps-rabbitmq: ## install what 'hansom up --bus rabbitmq' and make exchange need and this machine lacks (RabbitMQ, HAProxy, Erlang)
+	@deploy/deps/debian.sh rabbitmq
 
 .PHONY: exchange
 exchange: ## build the RabbitMQ exchange plugin into bin/plugins (needs Erlang and RabbitMQ: make deps-rabbitmq)

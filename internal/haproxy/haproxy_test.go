@@ -177,6 +177,9 @@ func wantCut(t *testing.T, conn net.Conn, within time.Duration, why string) {
 }
 
 func TestPrefersOwnZone(t *testing.T) {
+	if testing.Short() {
+		return // it needs HAProxy
+	}
 	a, b, other := newGreeter(t, 'a'), newGreeter(t, 'b'), newGreeter(t, 'c')
 	p := proxy(t, []Server{a.server(), b.server()}, []Server{other.server()})
 	reached := map[string]int{}
@@ -210,6 +213,9 @@ func TestPrefersOwnZone(t *testing.T) {
 }
 
 func TestLeavesStopped(t *testing.T) {
+	if testing.Short() {
+		return // it needs HAProxy
+	}
 	a, other := newGreeter(t, 'a'), newGreeter(t, 'c')
 	p := proxy(t, []Server{a.server()}, []Server{other.server()})
 	conn := await(t, p, time.Second, "a")
@@ -221,6 +227,9 @@ func TestLeavesStopped(t *testing.T) {
 }
 
 func TestManagementFollows(t *testing.T) {
+	if testing.Short() {
+		return // it needs HAProxy
+	}
 	a, other := newGreeter(t, 'a'), newGreeter(t, 'c')
 	p := proxy(t, []Server{a.server()}, []Server{other.server()})
 	ask := func(context.Context) (string, error) {
@@ -254,6 +263,9 @@ func TestStartRefuses(t *testing.T) {
 
 // TestRealBrokers has a cluster of two at home and a broker in another zone, and breaks them as production does.
 func TestRealBrokers(t *testing.T) {
+	if testing.Short() {
+		return // it needs HAProxy
+	}
 	home, away := broker(t, "a", 2), broker(t, "b", 1)
 	p := proxy(t, servers(home), servers(away))
 	dial := func() (*amqp.Connection, error) {

@@ -97,12 +97,22 @@ func processesIn(t *testing.T, dir string) (found []string) {
 }
 
 func TestNodeLives(t *testing.T) {
+	if testing.Short() {
+		return // it needs RabbitMQ
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
-	b := start(t, Config{Cluster: "zone-a"})
+	exchange, err := FindExchange()
+	must(t, err)
+	b := start(t, Config{Cluster: "zone-a", Plugins: []string{exchange}})
 	n := b.Nodes()[0]
 	url := n.URL()
 	declare(t, n, "kept")
+	use(t, n, func(ch *amqp.Channel) {
+		if err := ch.ExchangeDeclare("h2", "x-h2", true, false, false, false, nil); err != nil {
+			t.Errorf("an exchange of the plugin's type was not declared: %v", err)
+		}
+	})
 
 	var overview struct {
 		Cluster string `json:"cluster_name"`
@@ -142,7 +152,7 @@ func TestNodeLives(t *testing.T) {
 	if n.Start(ctx) == nil {
 		t.Error("a node of a closed broker was started")
 	}
-	again := start(t, Config{Dir: b.config.Dir, Cluster: "zone-a"})
+	again := start(t, Config{Dir: b.config.Dir, Cluster: "zone-a", Plugins: []string{exchange}})
 	if again.URL() != url {
 		t.Errorf("started again, the URL is %s, want %s", again.URL(), url)
 	}
@@ -150,6 +160,9 @@ func TestNodeLives(t *testing.T) {
 }
 
 func TestCluster(t *testing.T) {
+	if testing.Short() {
+		return // it needs RabbitMQ
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
 	b := start(t, Config{Nodes: 2})
@@ -172,6 +185,9 @@ func TestCluster(t *testing.T) {
 }
 
 func TestBrokersSideBySide(t *testing.T) {
+	if testing.Short() {
+		return // it needs RabbitMQ
+	}
 	one, other := start(t, Config{}), start(t, Config{})
 	declare(t, one.Nodes()[0], "mine")
 	use(t, other.Nodes()[0], func(ch *amqp.Channel) {
@@ -186,6 +202,9 @@ func TestBrokersSideBySide(t *testing.T) {
 }
 
 func TestStartRefuses(t *testing.T) {
+	if testing.Short() {
+		return // it needs RabbitMQ
+	}
 	taken, err := net.Listen("tcp4", "127.0.0.1:0")
 	must(t, err)
 	defer taken.Close()
@@ -220,6 +239,9 @@ func TestStartRefuses(t *testing.T) {
 }
 
 func TestStartEndsWithContext(t *testing.T) {
+	if testing.Short() {
+		return // it needs RabbitMQ
+	}
 	dir := t.TempDir()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
@@ -248,6 +270,9 @@ func TestMain(m *testing.M) {
 }
 
 func TestEndsWithItsProgram(t *testing.T) {
+	if testing.Short() {
+		return // it needs RabbitMQ
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
 	victim := exec.CommandContext(ctx, os.Args[0])
