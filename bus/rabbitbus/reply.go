@@ -52,8 +52,8 @@ func (d *delivery) Reply(m *driver.Message) error {
 	})
 }
 
-// replyChannels is the number of channels that a session sends replies on.
-const replyChannels = 4
+// replyChannels is the number of channels that a session sends replies on: see requestLanes.
+const replyChannels = 1
 
 // publishers are channels to publish on without confirms, opened when first needed.
 type publishers struct {
