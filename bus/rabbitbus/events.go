@@ -2,6 +2,7 @@ package rabbitbus
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,10 @@ func (c *conn) Publish(ctx context.Context, topic string, m *driver.Message) err
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	_, err := c.confirmed(ctx, exchangeTopic, topic, false, persistent(tableOf(m.Header), m.Body))
+	if errors.Is(err, context.DeadlineExceeded) && fault.ReasonOf(err) == driver.ReasonEngine {
+		return fault.Wrap(err, fault.Unavailable, driver.ReasonEngine, "the broker did not confirm an event on %s in time; it may have been stored: "+
+			"a group's queue stands still while half of its nodes are away, so look whether all nodes of this zone's cluster run", topic)
+	}
 	return err
 }
 
@@ -41,7 +46,7 @@ func (c *conn) Subscribe(ctx context.Context, s driver.Subscription, h driver.Ev
 	if s.Group != "" {
 		return c.join(ctx, s, h)
 	}
-	return c.listen(ctx, s.Topic, h)
+	return c.openListener(ctx, s.Topic, h)
 }
 
 // bindingKey returns topic as the exchange h2.topic wants it: there # stands for any number of words.
@@ -96,8 +101,8 @@ type pendingEvent struct {
 	size  int64
 }
 
-// listen opens an ephemeral subscription.
-func (c *conn) listen(ctx context.Context, topic string, h driver.EventHandler) (driver.Consumer, error) {
+// openListener opens an ephemeral subscription.
+func (c *conn) openListener(ctx context.Context, topic string, h driver.EventHandler) (driver.Consumer, error) {
 	l := &listener{conn: c, topic: topic, h: h, pending: make(chan pendingEvent, pendingEvents)}
 	l.feed = feed{conn: c, what: "subscribe to " + topic, open: l.open, consume: l.fill}
 	l.life, l.cancel = context.WithCancel(c.ctx)
