@@ -26,9 +26,10 @@ func (c *conn) keepAgain(ctx context.Context, what string, again <-chan struct{}
 	k := &kept{conn: c, what: what, again: again, start: start, first: make(chan error, 1)}
 	var cancel context.CancelFunc
 	k.ctx, cancel = context.WithCancel(c.ctx)
+	first := k.first // run forgets it after the first time
 	c.tasks.Go(k.run)
 	select {
-	case err = <-k.first:
+	case err = <-first:
 	case <-ctx.Done():
 		err = errDisconnected(ctx.Err())
 	}
