@@ -102,6 +102,7 @@ func (c *conn) run(s *session) {
 		c.arrive(s)
 		<-s.ctx.Done()
 		if c.ctx.Err() != nil {
+			s.close(context.Background()) // Close may not have seen this one
 			return
 		}
 		if s = c.reconnect(s.number + 1); s == nil {

@@ -36,6 +36,7 @@ func TestOnOneBroker(t *testing.T) {
 		"a confirm channel that was refused":   testConfirmedRefused,
 		"requests after a lane is closed":      testLaneCloses,
 		"a consumer that the broker cancelled": testConsumerCancelled,
+		"a process that was stopped":           testStoppedProcess,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, e.in(t)) })
 	}
@@ -121,7 +122,7 @@ func wantFault(t *testing.T, err error, code fault.Code, reason string) {
 	}
 }
 
-func await5(t *testing.T, what string, done func() bool) {
+func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(15 * time.Second); !done(); <-time.After(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -151,7 +152,7 @@ func testComesBack(t *testing.T, e *engine) {
 	serve(t, server, "back-1", echo)
 	for range 5 {
 		line.cut()
-		await5(t, "the instance answers again", func() bool { return ask(t, client, "back-1", time.Second) == nil })
+		eventually(t, "the instance answers again", func() bool { return ask(t, client, "back-1", time.Second) == nil })
 	}
 }
 
@@ -225,7 +226,7 @@ func testBlocked(t *testing.T, e *engine) {
 	}
 	live := client.connection.live.Load()
 	current.say <- []byte{1, 0, 0, 0, 0, 0, 8, 0, 10, 0, 60, 3, 'l', 'o', 'w', 0xce}
-	await5(t, "the session knows that the broker takes nothing", live.line.shut)
+	eventually(t, "the session knows that the broker takes nothing", live.line.shut)
 	begun := time.Now()
 	wantFault(t, ask(t, client, "blocked-1", 300*time.Millisecond), fault.Unavailable, driver.ReasonDisconnected)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
@@ -236,7 +237,7 @@ func testBlocked(t *testing.T, e *engine) {
 		t.Errorf("two calls of 300 ms took %v", took)
 	}
 	current.say <- []byte{1, 0, 0, 0, 0, 0, 4, 0, 10, 0, 61, 0xce}
-	await5(t, "calls succeed again", func() bool { return ask(t, client, "blocked-1", time.Second) == nil })
+	eventually(t, "calls succeed again", func() bool { return ask(t, client, "blocked-1", time.Second) == nil })
 }
 
 func testNobodyAnswers(t *testing.T, e *engine) {
@@ -320,7 +321,7 @@ func testLaneCloses(t *testing.T, e *engine) {
 	for i := range s.lanes.all {
 		_ = s.lanes.all[i].Load().channel.Publish("no-such-exchange", "", false, false, amqp.Publishing{})
 	}
-	await5(t, "calls succeed on new channels", func() bool { return ask(t, c, "lane-1", time.Second) == nil })
+	eventually(t, "calls succeed on new channels", func() bool { return ask(t, c, "lane-1", time.Second) == nil })
 	if c.connection.live.Load() != s {
 		t.Error("the connection was opened anew; want new channels only")
 	}
@@ -337,5 +338,5 @@ func testConsumerCancelled(t *testing.T, e *engine) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	await5(t, "the queue is declared again", func() bool { return ask(t, c, "cancelled-1", time.Second) == nil })
+	eventually(t, "the queue is declared again", func() bool { return ask(t, c, "cancelled-1", time.Second) == nil })
 }
