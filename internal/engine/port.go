@@ -23,15 +23,16 @@ func FreePort() (int, error) {
 			return 0, err
 		}
 		port := lowest + int(n.Int64())
-		if portIsFree(port) == nil {
+		if portIsFree(context.Background(), port) == nil {
 			return port, nil
 		}
 	}
 	return 0, fmt.Errorf("no free port between %d and %d in %d tries", lowest, highest, tries)
 }
 
-func portIsFree(port int) error {
-	l, err := net.Listen("tcp4", Local(port))
+func portIsFree(ctx context.Context, port int) error {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp4", Local(port))
 	if err != nil {
 		return err
 	}
@@ -45,7 +46,7 @@ const Patience = 5 * time.Second
 func AwaitFree(ctx context.Context, port int) error {
 	patient, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
-	if err := Await(patient, nil, func(context.Context) error { return portIsFree(port) }); err != nil {
+	if err := Await(patient, nil, func(ctx context.Context) error { return portIsFree(ctx, port) }); err != nil {
 		return fmt.Errorf("port %d of 127.0.0.1 is taken by another program: end it, or choose another port (%w)", port, err)
 	}
 	return nil

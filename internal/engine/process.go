@@ -36,7 +36,7 @@ func Run(c Command) (*Process, error) {
 		return nil, err
 	}
 	defer output.Close()
-	cmd := exec.Command(c.Program, c.Arguments...)
+	cmd := exec.Command(c.Program, c.Arguments...) //nolint:gosec,noctx // the caller names the engine, which outlives the context of its start
 	cmd.Dir, cmd.Env = c.Dir, c.Env
 	cmd.Stdout, cmd.Stderr = output, output
 	if c.Keep != nil {

@@ -71,8 +71,7 @@ func Start(ctx context.Context, c Config) (*Broker, error) {
 	begun := time.Now()
 	c.Logger.Info("starting RabbitMQ", "folder", c.Dir, "nodes", c.Nodes, "cluster", c.Cluster)
 	if err := b.boot(ctx); err != nil {
-		b.abandon()
-		return nil, fmt.Errorf("start RabbitMQ in %s: %w", c.Dir, err)
+		return nil, errors.Join(fmt.Errorf("start RabbitMQ in %s: %w", c.Dir, err), b.abandon())
 	}
 	c.Logger.Info("RabbitMQ is up", "address", b.nodes[0].Address(), "cluster", c.Cluster,
 		"took", time.Since(begun).Round(time.Millisecond))
@@ -178,7 +177,7 @@ func (b *Broker) Close(ctx context.Context) error {
 		ended.Go(func() { errs[i] = n.Terminate(ctx) })
 	}
 	ended.Wait()
-	return errors.Join(append(errs, b.abandon())...)
+	return errors.Join(errors.Join(errs...), b.abandon())
 }
 
 // abandon kills whatever runs and frees the folder.

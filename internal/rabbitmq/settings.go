@@ -93,7 +93,7 @@ func bring(plugin, folder string) error {
 	if _, err := zip.NewReader(bytes.NewReader(content), int64(len(content))); err != nil {
 		return err
 	}
-	return os.WriteFile(target, content, fs.FileMode(0o600))
+	return os.WriteFile(target, content, fs.FileMode(0o600)) //nolint:gosec // the operator names the plugin
 }
 
 // settings returns rabbitmq.conf.
