@@ -74,6 +74,7 @@ func TestEvents(t *testing.T) {
 		"DeadLetters":              testLetters,
 		"DeadLettersAtOnce":        testLettersAtOnce,
 		"EarlierAttemptsCount":     testEarlierAttempts,
+		"StoppedBroker":            testStopped,
 		"LongNames":                testLongNames,
 		"HashInTopic":              testHashInTopic,
 		"HandlerThatOverstays":     testOverstay,
@@ -394,6 +395,36 @@ func testRetriesDoNotBlock(t *testing.T, e *engine) {
 	for i := 1; i <= 3; i++ {
 		if got, want := receiveOne(t, "the quick event", attempts), fmt.Sprint("quick", i); got != want {
 			t.Fatalf("got %s; want %s", got, want)
+		}
+	}
+}
+
+// testStopped halts the broker's process: publishers hear in time, and afterwards all goes on.
+func testStopped(t *testing.T, e *engine) {
+	c := e.connect(zoneA)
+	s := driver.Subscription{Topic: "stopped", Group: "stopped", RetryDelay: time.Millisecond}
+	grouped, ephemeral := make(chan string, 100), make(chan string, 100)
+	note := func(to chan string) driver.EventHandler {
+		return func(_ context.Context, ev *driver.Event) error {
+			to <- string(ev.Message.Body)
+			return nil
+		}
+	}
+	e.subscribe(t, c, s, note(grouped))
+	e.subscribe(t, c, driver.Subscription{Topic: s.Topic}, note(ephemeral))
+	node := e.broker(zoneA.Zone).Nodes()[0]
+	if err := node.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	wantUnavailable(t, c, s.Topic)
+	if err := node.Continue(); err != nil {
+		t.Fatal(err)
+	}
+	awaitTrue(t, "the connection is back", func() bool {
+		return c.Publish(t.Context(), s.Topic, &driver.Message{Body: []byte("after")}) == nil
+	})
+	for _, from := range []chan string{grouped, ephemeral} {
+		for receiveOne(t, "an event after the stop", from) != "after" {
 		}
 	}
 }
