@@ -12,6 +12,11 @@
 //
 // A budget counts from the receipt, and what waited for a process that stood still is aged by
 // that (driver.Pulse). The broker drops what waited in it for longer than its budget.
+//
+// A durable group lives in every zone that has a member of it, as a quorum queue there, and each of these
+// gets each event of the region: what an event does must bear repetition, in two zones as well. A quorum
+// queue stands still while half of its nodes are away: publishing to its topic is Unavailable then.
+// docs/decisions/0017 has the reasons.
 package rabbitbus
 
 import (

@@ -14,8 +14,8 @@ import (
 
 const (
 	scanTimeout = 30 * time.Second
-	scanIdle    = 500 * time.Millisecond // nothing for so long is the end, whatever the broker counted
-	scanWindow  = 2 * keptDead           // deliveries at once: a queue that is read through comes whole
+	scanIdle    = 2 * time.Second // nothing for so long is the end, whatever the broker counted
+	scanWindow  = 2 * keptDead    // deliveries at once: a queue that is read through comes whole
 	lockRetry   = 20 * time.Millisecond
 	returnCheck = 5 * time.Millisecond
 )
