@@ -4,6 +4,7 @@
 #   build.sh build FOLDER   writes FOLDER/rabbitmq_h2_exchange-<version>.ez, where it is older than the sources
 #   build.sh test           runs the golden cases of proto/vectors and the properties
 set -euo pipefail
+started_in="$PWD"
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 name=rabbitmq_h2_exchange
@@ -32,9 +33,8 @@ build() {
 	trap 'rm -rf "$work"' EXIT
 	compile "$work/$name-$version/ebin"
 	cp src/$name.app.src "$work/$name-$version/ebin/$name.app"
-	mkdir -p "$1"
 	rm -f "$1/$name"-*.ez
-	work="$work" target="$(cd "$1" && pwd)/$name-$version.ez" name="$name-$version" erl -noinput -eval '
+	work="$work" target="$target" name="$name-$version" erl -noinput -eval '
 		{ok, _} = zip:create(os:getenv("target"), [os:getenv("name")], [{cwd, os:getenv("work")}]), halt().'
 	echo "exchange: built $target"
 }
@@ -51,7 +51,7 @@ run_tests() {
 }
 
 case "${1:-} ${2:-}" in
-"build "?*) build "$2" ;;
+"build "?*) build "$(cd "$started_in" && mkdir -p "$2" && cd "$2" && pwd)" ;;
 "test ") run_tests ;;
 *) echo "usage: build.sh build FOLDER | test" >&2; exit 2 ;;
 esac
