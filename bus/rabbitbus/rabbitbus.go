@@ -40,6 +40,23 @@ type conn struct {
 
 	mu        sync.Mutex
 	consumers map[driver.Consumer]struct{}
+
+	keeper keeper
+}
+
+var _ interface {
+	driver.Bus
+	driver.Keeper
+} = (*conn)(nil)
+
+// Open connects, once, and declares the exchanges where its user may. Later losses of the
+// connection are mended in the background, for ever.
+func Open(ctx context.Context, config Config) (driver.Bus, error) {
+	c, err := open(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // open connects, once. Later losses of the connection are mended in the background, for ever.

@@ -1,0 +1,177 @@
+package rabbitbus
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/hansom-platform/hansom/bus/driver"
+	"github.com/hansom-platform/hansom/fault"
+)
+
+// queueUnroutable is where the keepers of a zone compete for what could not be routed.
+const queueUnroutable = "h2.unroutable"
+
+const (
+	answerBatch   = 256
+	answerBarrier = 200 * time.Millisecond // a refusal is sent by then, even if it may not know the latest change
+)
+
+// Answer implements driver.Keeper.
+func (c *conn) Answer(ctx context.Context) error {
+	return c.whileKept(ctx, "answering what cannot be routed", func(ctx context.Context, s *session, again chan<- struct{}) error {
+		if err := c.follow(ctx); err != nil {
+			return err
+		}
+		ch, err := s.channel(ctx)
+		if err != nil {
+			return err
+		}
+		deliveries, err := consumeUnroutable(ch)
+		if err != nil {
+			release(ch)
+			return engineError(err, "open the queue "+queueUnroutable)
+		}
+		c.tasks.Go(func() {
+			defer release(ch)
+			c.answerAll(ctx, s, deliveries)
+			if ctx.Err() == nil {
+				again <- struct{}{}
+			}
+		})
+		return nil
+	})
+}
+
+// whileKept keeps start until ctx ends, whatever fails, and returns nil then.
+func (c *conn) whileKept(ctx context.Context, what string, start func(context.Context, *session, chan<- struct{}) error) error {
+	for attempt := 0; ctx.Err() == nil && c.ctx.Err() == nil; attempt++ {
+		again := make(chan struct{}, 1)
+		stop, err := c.keepAgain(ctx, what, again, func(ctx context.Context, s *session) error { return start(ctx, s, again) })
+		if err == nil {
+			select {
+			case <-ctx.Done():
+			case <-c.ctx.Done():
+			}
+			stop()
+			break
+		}
+		if ctx.Err() == nil {
+			c.log.Warn("bus: "+what+" failed and is tried again", "name", c.config.Name, "error", err)
+		}
+		pause(ctx, backoff(attempt))
+	}
+	if ctx.Err() == nil {
+		return errClosed()
+	}
+	return nil
+}
+
+func consumeUnroutable(ch *amqp.Channel) (<-chan amqp.Delivery, error) {
+	if _, err := ch.QueueDeclare(queueUnroutable, false, true, false, false, nil); err != nil {
+		return nil, err
+	}
+	if err := ch.QueueBind(queueUnroutable, "", exchangeUnroutable, false, nil); err != nil {
+		return nil, err
+	}
+	return ch.Consume(queueUnroutable, "", true, false, false, false, nil)
+}
+
+// answerAll answers what comes, in batches: each waits once until the latest changes are known.
+func (c *conn) answerAll(ctx context.Context, s *session, deliveries <-chan amqp.Delivery) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case d, ok := <-deliveries:
+			if !ok {
+				return
+			}
+			batch := append(waiting(deliveries, answerBatch), d)
+			limit, cancel := context.WithTimeout(ctx, answerBarrier)
+			_ = c.barrier(limit)
+			cancel()
+			for i := range batch {
+				if err := c.answer(ctx, s, &batch[i]); err != nil && ctx.Err() == nil {
+					c.log.Debug("an answer to what cannot be routed was not sent", "name", c.config.Name, "error", err)
+				}
+			}
+		}
+	}
+}
+
+// waiting takes up to n deliveries that are there already.
+func waiting(deliveries <-chan amqp.Delivery, n int) (batch []amqp.Delivery) {
+	for len(batch) < n {
+		select {
+		case d, ok := <-deliveries:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, d)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// answer refuses one request, or sends it on to the zone where its instance lives. Replies and events
+// that nobody takes are dropped.
+func (c *conn) answer(ctx context.Context, s *session, d *amqp.Delivery) error {
+	_, crossed := d.Headers[headerReceived]
+	direct := d.Exchange == exchangeDirect || d.Exchange == directZoneExchange(c.config.Zone.Zone)
+	switch {
+	case d.RoutingKey == keyJoin && crossed:
+		return c.standIn(ctx, s, d)
+	case text(d.Headers, headerReply) == "":
+		return nil
+	case !direct:
+		return refuse(ctx, s, d, c.explain(d.Headers, crossed))
+	}
+	if z, ok := c.keeper.mirror.placeOf(d.RoutingKey); ok && !crossed {
+		return s.reply(ctx, target{directZoneExchange(z.Zone), d.RoutingKey}, forwarded(d))
+	}
+	return refuse(ctx, s, d, driver.NoInstance(d.RoutingKey))
+}
+
+// forwarded is the message of d as it was sent.
+func forwarded(d *amqp.Delivery) amqp.Publishing {
+	return amqp.Publishing{
+		Headers: d.Headers, DeliveryMode: amqp.Transient, CorrelationId: d.CorrelationId,
+		ReplyTo: d.ReplyTo, Expiration: d.Expiration, Body: d.Body,
+	}
+}
+
+// explain says why the broker could not route a request.
+func (c *conn) explain(headers amqp.Table, crossed bool) *fault.Error {
+	header := headerOf(headers)
+	q := driver.Query{Header: header, From: zoneOf(text(headers, headerZone)), Crossed: crossed, Rand: rand.Uint64N}
+	if crossed {
+		q.From.Zone = c.config.Zone.Zone
+	}
+	table := c.keeper.mirror.table.Load()
+	if table == nil {
+		table = &driver.Table{}
+	}
+	if _, err := table.Route(q); err != nil {
+		return fault.From(err)
+	}
+	// It is bound, and the broker found nobody there.
+	return driver.NoRoute(header.Get(driver.HeaderService), driver.MissGone, time.Time{})
+}
+
+func refuse(ctx context.Context, s *session, d *amqp.Delivery, why *fault.Error) error {
+	to := wayBack(d)
+	if to.key == "" {
+		return nil
+	}
+	return s.reply(ctx, to, amqp.Publishing{
+		Headers:       amqp.Table{headerNoRoute: why.Reason},
+		DeliveryMode:  amqp.Transient,
+		CorrelationId: d.CorrelationId,
+		Body:          []byte(why.Message),
+	})
+}

@@ -1,0 +1,165 @@
+package rabbitbus
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/hansom-platform/hansom/bus/driver"
+	"github.com/hansom-platform/hansom/fault"
+)
+
+// managementTimeout bounds one exchange with the management API: a list of some ten thousand bindings takes a second.
+const managementTimeout = 10 * time.Second
+
+// management is a client of RabbitMQ's HTTP API (https://www.rabbitmq.com/docs/management#http-api),
+// for what AMQP does not tell: which bindings there are, federation, policies, users.
+type management struct {
+	base           string // without user and password
+	user, password string
+	vhost          string
+	client         *http.Client
+}
+
+func newManagement(c Config) (*management, error) {
+	broker, err := url.Parse(c.URL)
+	if err != nil {
+		return nil, badURL("it cannot be read")
+	}
+	at := c.Management
+	if at == "" {
+		at = "http://" + broker.Hostname() + ":" + portManagement
+	}
+	u, err := url.Parse(at)
+	if err != nil || u.Host == "" {
+		return nil, badURL("management: want http://user:password@host:15672, or https")
+	}
+	who := u.User
+	if who == nil {
+		who = broker.User
+	}
+	m := &management{vhost: vhost(broker), client: &http.Client{Timeout: managementTimeout}}
+	if c.TLS != nil {
+		m.client.Transport = &http.Transport{TLSClientConfig: c.TLS, Proxy: http.ProxyFromEnvironment}
+	}
+	m.user = who.Username()
+	m.password, _ = who.Password()
+	u.User = nil
+	m.base = strings.TrimSuffix(u.String(), "/")
+	return m, nil
+}
+
+// apiPath joins the segments of a path below /api, each escaped.
+func apiPath(segments ...string) string {
+	escaped := make([]string, len(segments))
+	for i, s := range segments {
+		escaped[i] = url.PathEscape(s)
+	}
+	return "/api/" + strings.Join(escaped, "/")
+}
+
+var errNoSuch = errors.New("the management API knows no such thing")
+
+func (m *management) get(ctx context.Context, out any, segments ...string) error {
+	return m.do(ctx, http.MethodGet, apiPath(segments...), nil, out)
+}
+
+func (m *management) put(ctx context.Context, body any, segments ...string) error {
+	return m.do(ctx, http.MethodPut, apiPath(segments...), body, nil)
+}
+
+// remove deletes; what is not there any more is as good.
+func (m *management) remove(ctx context.Context, segments ...string) error {
+	err := m.do(ctx, http.MethodDelete, apiPath(segments...), nil, nil)
+	if errors.Is(err, errNoSuch) {
+		return nil
+	}
+	return err
+}
+
+// do makes one request. Its error is a fault; errNoSuch is in its chain where the answer was 404.
+func (m *management) do(ctx context.Context, method, path string, body, out any) error {
+	request, err := m.request(ctx, method, path, body)
+	if err != nil {
+		return fault.Wrap(err, fault.BadRequest, "bus.management", "%s %s of the management API cannot be asked", method, path)
+	}
+	response, err := m.client.Do(request)
+	if err != nil {
+		return fault.Wrap(err, fault.Unavailable, driver.ReasonEngine,
+			"the management API at %s does not answer: is the plugin rabbitmq_management enabled, and the bus URL's parameter management right?", m.base)
+	}
+	defer response.Body.Close()
+	if response.StatusCode/100 != 2 {
+		return m.refusal(response, method+" "+path)
+	}
+	if out == nil {
+		_, err = io.Copy(io.Discard, response.Body)
+	} else {
+		err = json.NewDecoder(response.Body).Decode(out)
+	}
+	if err != nil {
+		return fault.Wrap(err, fault.Unavailable, driver.ReasonEngine, "the management API's answer to %s %s cannot be read", method, path)
+	}
+	return nil
+}
+
+func (m *management) request(ctx context.Context, method, path string, body any) (*http.Request, error) {
+	var content io.Reader = http.NoBody
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		content = bytes.NewReader(text)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, m.base+path, content)
+	if err != nil {
+		return nil, err
+	}
+	request.SetBasicAuth(m.user, m.password)
+	request.Header.Set("Content-Type", "application/json")
+	return request, nil
+}
+
+func (m *management) refusal(response *http.Response, what string) error {
+	const most = 300
+	text, _ := io.ReadAll(io.LimitReader(response.Body, most))
+	said := fmt.Errorf("HTTP status %d: %s", response.StatusCode, strings.ToValidUTF8(string(text), "?"))
+	remedy := ""
+	switch response.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		remedy = fmt.Sprintf(": check the password of %s, and that it is tagged monitoring to read, policymaker to join zones, administrator to make users (rabbitmqctl set_user_tags)", m.user)
+	case http.StatusNotFound:
+		said = errors.Join(errNoSuch, said)
+	case http.StatusBadRequest:
+		if bytes.Contains(text, []byte("exchange type")) {
+			remedy = ": install and enable the plugin rabbitmq_h2_exchange on every node"
+		}
+		if bytes.Contains(text, []byte("component")) {
+			remedy = ": enable the plugin rabbitmq_federation on every node"
+		}
+	}
+	return fault.Wrap(said, fault.Unavailable, driver.ReasonEngine, "the broker refused %s of its management API%s", what, remedy)
+}
+
+// A listedBinding is one binding as the management API shows it.
+type listedBinding struct {
+	Source          string         `json:"source"`
+	Destination     string         `json:"destination"`
+	DestinationType string         `json:"destination_type"`
+	RoutingKey      string         `json:"routing_key"`
+	Arguments       map[string]any `json:"arguments"`
+	PropertiesKey   string         `json:"properties_key"`
+}
+
+// boundTo lists what is bound with source as the source.
+func (m *management) boundTo(ctx context.Context, source string) (all []listedBinding, err error) {
+	return all, m.get(ctx, &all, "exchanges", m.vhost, source, "bindings", "source")
+}
