@@ -128,3 +128,18 @@ func TestPorts(t *testing.T) {
 	listener.Close()
 	must(t, AwaitFree(t.Context(), port))
 }
+
+func TestHoldPort(t *testing.T) {
+	port, err := FreePort()
+	must(t, err)
+	hold, err := HoldPort(port)
+	must(t, err)
+	if listens(t.Context(), port, alone) == nil {
+		t.Errorf("port %d, which is held, would be given to another", port)
+	}
+	engine, err := net.Listen("tcp4", Local(port))
+	must(t, err)
+	engine.Close()
+	must(t, hold.Release())
+	must(t, listens(t.Context(), port, alone))
+}

@@ -3,18 +3,20 @@ package engine
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
 	"strconv"
+	"syscall"
 	"time"
 )
 
 // Local returns 127.0.0.1:port.
 func Local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// FreePort returns a port of 127.0.0.1 that nothing listens on. It is below those that Linux gives to outgoing connections
-// (from 32768): while an engine is down, such a connection could take the port that the engine comes back to.
+// FreePort returns a port of 127.0.0.1 that nothing listens on and nobody holds. It is below those that Linux gives to outgoing
+// connections (from 32768): while an engine is down, such a connection could take the port that the engine comes back to.
 func FreePort() (int, error) {
 	const lowest, highest, tries = 15000, 32000, 200
 	for range tries {
@@ -23,21 +25,53 @@ func FreePort() (int, error) {
 			return 0, err
 		}
 		port := lowest + int(n.Int64())
-		if portIsFree(context.Background(), port) == nil {
+		if listens(context.Background(), port, alone) == nil {
 			return port, nil
 		}
 	}
 	return 0, fmt.Errorf("no free port between %d and %d in %d tries", lowest, highest, tries)
 }
 
-func portIsFree(ctx context.Context, port int) error {
-	var config net.ListenConfig
+// alone refuses a port that another socket is bound to, even if it does not listen.
+func alone(_, _ string, socket syscall.RawConn) error {
+	var err error
+	controlled := socket.Control(func(fd uintptr) {
+		err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 0)
+	})
+	return errors.Join(controlled, err)
+}
+
+// listens tells whether one may listen on a port of 127.0.0.1.
+func listens(ctx context.Context, port int, control func(network, address string, socket syscall.RawConn) error) error {
+	config := net.ListenConfig{Control: control}
 	l, err := config.Listen(ctx, "tcp4", Local(port))
 	if err != nil {
 		return err
 	}
 	return l.Close()
 }
+
+// A Hold keeps a port for an engine that is to listen on it, also while the engine is down: FreePort gives it to nobody else, in
+// no process. It ends with Release, or with this program.
+type Hold struct{ socket int }
+
+// HoldPort holds a port of 127.0.0.1. Engines can listen on it, as they all reuse addresses.
+func HoldPort(port int) (Hold, error) {
+	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		return Hold{}, fmt.Errorf("hold port %d: %w", port, err)
+	}
+	syscall.CloseOnExec(socket)
+	reuse := syscall.SetsockoptInt(socket, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+	bound := syscall.Bind(socket, &syscall.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}})
+	if err := errors.Join(reuse, bound); err != nil {
+		return Hold{}, errors.Join(fmt.Errorf("hold port %d: %w", port, err), syscall.Close(socket))
+	}
+	return Hold{socket}, nil
+}
+
+// Release lets the port go. Call it once.
+func (h Hold) Release() error { return syscall.Close(h.socket) }
 
 // Patience is how long a process that was just killed may still hold a port or a lock.
 const Patience = 5 * time.Second
@@ -46,7 +80,8 @@ const Patience = 5 * time.Second
 func AwaitFree(ctx context.Context, port int) error {
 	patient, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
-	if err := Await(patient, nil, func(ctx context.Context) error { return portIsFree(ctx, port) }); err != nil {
+	try := func(ctx context.Context) error { return listens(ctx, port, nil) }
+	if err := Await(patient, nil, try); err != nil {
 		return fmt.Errorf("port %d of 127.0.0.1 is taken by another program: end it, or choose another port (%w)", port, err)
 	}
 	return nil

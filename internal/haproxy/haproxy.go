@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 
 	config "github.com/hansom-platform/hansom/deploy/haproxy"
@@ -38,6 +39,7 @@ type Config struct {
 type Proxy struct {
 	process *engine.Process
 	config  Config
+	release func() error // of its ports
 }
 
 // Start runs HAProxy, and returns when it takes connections. It knows by then which brokers are alive.
@@ -91,16 +93,14 @@ func (p *Proxy) start(ctx context.Context) error {
 	if err := os.WriteFile(file, []byte(config.Config), 0o600); err != nil {
 		return err
 	}
-	for _, port := range []int{p.config.AMQP, p.config.Management} {
-		if err := engine.AwaitFree(ctx, port); err != nil {
-			return err
-		}
+	if err := p.hold(ctx); err != nil {
+		return err
 	}
 	p.process, err = engine.Run(engine.Command{
 		Program: program, Arguments: []string{"-db", "-f", file}, Dir: p.config.Dir, Env: p.env(), Output: output,
 	})
 	if err != nil {
-		return err
+		return errors.Join(err, p.release())
 	}
 	err = engine.Await(ctx, p.process.Done(), p.checked)
 	if err == nil {
@@ -108,7 +108,30 @@ func (p *Proxy) start(ctx context.Context) error {
 	}
 	killed := p.process.Kill()
 	said, _ := os.ReadFile(output) // best effort: the error stands without it
-	return errors.Join(fmt.Errorf("%w; it said:\n%s", err, said), killed)
+	return errors.Join(fmt.Errorf("%w; it said:\n%s", err, said), killed, p.release())
+}
+
+// hold keeps the ports from others until Close.
+func (p *Proxy) hold(ctx context.Context) error {
+	var holds []engine.Hold
+	p.release = sync.OnceValue(func() error {
+		var errs []error
+		for _, h := range holds {
+			errs = append(errs, h.Release())
+		}
+		return errors.Join(errs...)
+	})
+	for _, port := range []int{p.config.AMQP, p.config.Management} {
+		if err := engine.AwaitFree(ctx, port); err != nil {
+			return errors.Join(err, p.release())
+		}
+		h, err := engine.HoldPort(port)
+		if err != nil {
+			return errors.Join(err, p.release())
+		}
+		holds = append(holds, h)
+	}
+	return nil
 }
 
 func find() (string, error) {
@@ -159,8 +182,8 @@ func (p *Proxy) Close(ctx context.Context) error {
 	}
 	select {
 	case <-p.process.Done():
-		return nil
+		return p.release()
 	case <-ctx.Done():
-		return p.process.Kill()
+		return errors.Join(p.process.Kill(), p.release())
 	}
 }

@@ -104,7 +104,7 @@ func (n *Node) boot(ctx context.Context) error {
 	if err := n.broker.withEpmd(ctx); err != nil {
 		return err
 	}
-	for _, port := range []int{n.ports.AMQP, n.ports.Management, n.ports.Distribution} {
+	for _, port := range n.ports.all() {
 		if err := engine.AwaitFree(ctx, port); err != nil {
 			return err
 		}

@@ -44,6 +44,8 @@ type Ports struct {
 	Distribution int `json:"distribution"` // between the nodes of a cluster
 }
 
+func (p Ports) all() []int { return []int{p.AMQP, p.Management, p.Distribution} }
+
 // A Broker is a running cluster.
 type Broker struct {
 	config Config
@@ -51,6 +53,7 @@ type Broker struct {
 	folder *os.File // locked while the broker runs
 	home   string   // where RabbitMQ is installed
 	nodes  []*Node
+	holds  []engine.Hold // of all ports, while the broker runs
 
 	mu     sync.Mutex
 	epmd   *engine.Process
@@ -102,7 +105,7 @@ func (c Config) withDefaults() (Config, error) {
 }
 
 // open makes the folder this process's own and writes everything that the nodes read. It starts nothing.
-func open(ctx context.Context, c Config) (b *Broker, err error) {
+func open(ctx context.Context, c Config) (*Broker, error) {
 	home, err := findServer()
 	if err != nil {
 		return nil, err
@@ -114,22 +117,52 @@ func open(ctx context.Context, c Config) (b *Broker, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			folder.Close()
-		}
-	}()
-	b = &Broker{config: c, folder: folder, home: home}
-	if b.state, err = remember(c); err != nil {
-		return nil, err
+	b := &Broker{config: c, folder: folder, home: home}
+	if err := b.prepare(ctx); err != nil {
+		return nil, errors.Join(err, b.release())
+	}
+	return b, nil
+}
+
+func (b *Broker) prepare(ctx context.Context) (err error) {
+	if b.state, err = remember(b.config); err != nil {
+		return err
 	}
 	for i, ports := range b.state.Nodes {
 		b.nodes = append(b.nodes, newNode(b, i, ports))
 	}
 	if err := b.write(); err != nil {
-		return nil, err
+		return err
 	}
-	return b, nil
+	return b.hold(ctx)
+}
+
+// hold keeps the ports from others, also while a node is down.
+func (b *Broker) hold(ctx context.Context) error {
+	ports := []int{b.state.Epmd}
+	for _, n := range b.nodes {
+		ports = append(ports, n.ports.all()...)
+	}
+	for _, port := range ports {
+		if err := engine.AwaitFree(ctx, port); err != nil {
+			return err
+		}
+		hold, err := engine.HoldPort(port)
+		if err != nil {
+			return err
+		}
+		b.holds = append(b.holds, hold)
+	}
+	return nil
+}
+
+// release frees the folder and the ports.
+func (b *Broker) release() error {
+	errs := []error{b.folder.Close()}
+	for _, hold := range b.holds {
+		errs = append(errs, hold.Release())
+	}
+	return errors.Join(errs...)
 }
 
 // boot starts the nodes at once: they find each other. The first that fails calls the others off.
@@ -180,7 +213,7 @@ func (b *Broker) Close(ctx context.Context) error {
 	return errors.Join(errors.Join(errs...), b.abandon())
 }
 
-// abandon kills whatever runs and frees the folder.
+// abandon kills whatever runs and frees folder and ports. It is called once.
 func (b *Broker) abandon() error {
 	b.mu.Lock()
 	b.closed = true
@@ -193,7 +226,7 @@ func (b *Broker) abandon() error {
 	if epmd != nil {
 		errs = append(errs, epmd.Kill())
 	}
-	return errors.Join(append(errs, b.folder.Close())...)
+	return errors.Join(append(errs, b.release())...)
 }
 
 // withEpmd makes sure that the port mapper of this broker runs. A node that finds none starts one of its own, which would
