@@ -2,7 +2,9 @@ package rabbitbus
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -133,6 +135,46 @@ func (c *conn) answer(ctx context.Context, s *session, d *amqp.Delivery) error {
 	}
 	if z, ok := c.keeper.mirror.placeOf(d.RoutingKey); ok && !crossed {
 		return s.reply(ctx, target{directZoneExchange(z.Zone), d.RoutingKey}, forwarded(d))
+	}
+	if !crossed && len(c.config.Zones) > 0 {
+		return c.searchZones(ctx, s, d)
+	}
+	return refuse(ctx, s, d, driver.NoInstance(d.RoutingKey))
+}
+
+const (
+	searches     = 64          // at once, of instances that no zone has told of
+	zonePatience = time.Second // for the answer of one zone
+)
+
+// searchZones is for a direct request to an instance that is not bound anywhere: it may run in
+// another zone all the same. It asks one zone after the other, in the caller's stead.
+func (c *conn) searchZones(ctx context.Context, s *session, d *amqp.Delivery) error {
+	if c.keeper.searching.Add(1) > searches {
+		c.keeper.searching.Add(-1)
+		return refuse(ctx, s, d, driver.NoInstance(d.RoutingKey))
+	}
+	found := *d
+	c.tasks.Go(func() {
+		defer c.keeper.searching.Add(-1)
+		if err := c.search(ctx, s, &found); err != nil && ctx.Err() == nil {
+			c.log.Debug("a direct request was not answered", "name", c.config.Name, "instance", found.RoutingKey, "error", err)
+		}
+	})
+	return nil
+}
+
+func (c *conn) search(ctx context.Context, s *session, d *amqp.Delivery) error {
+	m := &driver.Message{Header: headerOf(d.Headers), Body: d.Body}
+	for _, zone := range slices.Sorted(maps.Keys(c.config.Zones)) {
+		limit, cancel := context.WithTimeout(ctx, zonePatience)
+		answer, err := s.ask(limit, target{directZoneExchange(zone), d.RoutingKey}, m)
+		cancel()
+		if err == nil {
+			return s.reply(ctx, wayBack(d), amqp.Publishing{
+				Headers: tableOf(answer.Header), DeliveryMode: amqp.Transient, CorrelationId: d.CorrelationId, Body: answer.Body,
+			})
+		}
 	}
 	return refuse(ctx, s, d, driver.NoInstance(d.RoutingKey))
 }

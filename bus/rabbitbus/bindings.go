@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -22,6 +23,8 @@ type keeper struct {
 
 	applies turn // one change of the own zone's bindings at a time
 	joins   turn // and one of the others'
+
+	searching atomic.Int64 // direct requests that are asked for in other zones
 }
 
 // A turn is a lock that is waited for within a context. The zero value is free.
@@ -88,6 +91,9 @@ func (c *conn) see(ctx context.Context) error {
 	m.mu.Lock()
 	doubtful := m.doubtful
 	m.mu.Unlock()
+	if e := m.ear.Load(); e == nil || e.ctx.Err() != nil {
+		return c.load(ctx) // the connection is back and does not hear announcements yet
+	}
 	if doubtful {
 		if err := c.load(ctx); err != nil {
 			return err
@@ -125,6 +131,9 @@ func (c *conn) rebind(ctx context.Context, wanted map[recordKey]record) error {
 	var changed []record
 	for _, key := range sortedKeys(wanted) {
 		r, was := wanted[key], have[key]
+		if r.equals(was) {
+			continue
+		}
 		before, after := was.entries(), r.entries()
 		plus, minus := missing(after, before), missing(before, after)
 		if len(plus)+len(minus) > 0 {

@@ -58,6 +58,14 @@ func (r *record) left() (latest time.Time) {
 	return latest
 }
 
+// equals tells that two records are the same, in the same order.
+func (r *record) equals(other record) bool {
+	return slices.Equal(r.Left, other.Left) && slices.EqualFunc(r.Bindings, other.Bindings, func(a, b driver.Binding) bool {
+		return maps.Equal(a.Match, b.Match) && a.Service == b.Service && a.Instance == b.Instance && a.Version == b.Version &&
+			a.Region == b.Region && a.Zone == b.Zone && a.Weight == b.Weight && a.Salt == b.Salt
+	})
+}
+
 func leftAt(t time.Time) []string {
 	if t.IsZero() {
 		return nil
