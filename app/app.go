@@ -11,7 +11,7 @@
 // services are listed in Config.Services: an instance behaves the same in each.
 //
 // A part that fails ends the app with an error that names it. Stopping takes at
-// most Config.Drain and 2.5 s; what has not stopped by then is named.
+// most Config.Drain and 2.5 s, with a private RabbitMQ 10 s more; what has not stopped by then is named.
 package app
 
 import (
@@ -121,7 +121,7 @@ func (a *App) run(ctx context.Context) error {
 		defer cancel()
 		_ = stopTelemetry(ctx)
 	}()
-	r := &runner{log: a.log, limit: a.config.Drain + closing}
+	r := &runner{log: a.log, limit: a.config.stopLimit()}
 	var late error
 	err = r.run(ctx, a.stages(), func() { late = a.up() })
 	return errors.Join(err, late)

@@ -38,6 +38,12 @@ const (
 // Nothing is the listen address of what is not to listen.
 const Nothing = "none"
 
+// The engines of an embedded bus.
+const (
+	EngineNATS     = "nats"
+	EngineRabbitMQ = "rabbitmq"
+)
+
 // Config says what runs and where. The zero Config is a whole platform on an
 // embedded NATS server, with no simulated taxis.
 type Config struct {
@@ -48,6 +54,10 @@ type Config struct {
 	// Bus is the URL of a bus that runs already. Where it is empty, the app embeds
 	// one: it keeps its data in Data, which it locks, and listens on BusListen.
 	Bus string
+	// Engine carries the embedded bus: EngineNATS (the default), EngineRabbitMQ, which is a private
+	// RabbitMQ in Data, from the installed packages; or the URL of a RabbitMQ that runs already,
+	// amqp:// or amqps://. With RabbitMQ the embedded NATS server remains, for coordination.
+	Engine string
 	// Coord is the URL of the coordination engine, for the kernel's services.
 	// Default: Bus, without its parameters.
 	Coord string
@@ -93,6 +103,7 @@ const closing = 2500 * time.Millisecond
 func (c Config) withDefaults() Config {
 	c.Data = cmp.Or(c.Data, DefaultData)
 	c.BusListen = cmp.Or(c.BusListen, broker.DefaultListen)
+	c.Engine = cmp.Or(c.Engine, EngineNATS)
 	c.Listen = cmp.Or(c.Listen, DefaultListen)
 	c.ConfigListen = cmp.Or(c.ConfigListen, DefaultConfigListen)
 	c.MetricsListen = cmp.Or(c.MetricsListen, DefaultMetrics)
@@ -120,6 +131,15 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// stopLimit bounds how long everything may take to stop.
+func (c Config) stopLimit() time.Duration {
+	limit := c.Drain + closing
+	if c.Engine == EngineRabbitMQ {
+		limit += rabbitClosing
+	}
+	return limit
+}
+
 func (c Config) embedded() bool { return c.Bus == "" }
 
 // withoutParameters cuts what is meant for another driver than the one that is
@@ -135,7 +155,7 @@ func withoutParameters(rawURL string) string {
 
 // check finds what cannot be right, before anything starts. c has its defaults.
 func (c Config) check() error {
-	errs := []error{c.checkServices(), c.checkStored()}
+	errs := []error{c.checkServices(), c.checkStored(), c.checkEngine()}
 	for _, w := range []struct{ what, value string }{
 		{"region", c.Zone.Region}, {"zone", c.Zone.Zone}, {"version", c.Version}, {"overlay", c.Overlay}, {"environment", c.Environment},
 	} {
@@ -184,6 +204,20 @@ func (c Config) checkStored() error {
 		}
 	}
 	return nil
+}
+
+func (c Config) checkEngine() error {
+	switch {
+	case c.Engine == EngineNATS, c.Engine == EngineRabbitMQ, c.runningRabbit():
+		return nil
+	}
+	return fmt.Errorf("bus %q: want %s, %s, or the URL of a RabbitMQ that runs, such as amqp://user:password@host:5672",
+		dial.Redacted(c.Engine), EngineNATS, EngineRabbitMQ)
+}
+
+// runningRabbit tells that the embedded platform uses a RabbitMQ that is not its own.
+func (c Config) runningRabbit() bool {
+	return strings.HasPrefix(c.Engine, "amqp://") || strings.HasPrefix(c.Engine, "amqps://")
 }
 
 // CheckWord returns an error for a region, zone, version or overlay that cannot be

@@ -19,8 +19,9 @@ import (
 )
 
 const (
-	boundInterval = 20 * time.Millisecond
-	boundPatience = 5 * time.Second
+	boundInterval     = 20 * time.Millisecond
+	boundIntervalMost = 200 * time.Millisecond // asking RabbitMQ takes a request to its management API
+	boundPatience     = 5 * time.Second
 
 	// embeddedLeaderTTL is short, because an engine in this process cannot be cut
 	// off from it: after a kill, the next start need not wait long for the leadership of the dead.
@@ -29,7 +30,7 @@ const (
 
 // stages is what runs, in the order of starting. Stages without parts are left out.
 func (a *App) stages() []stage {
-	engine := stage{a.bus()}
+	engine := a.bus()
 	if a.config.MetricsListen != Nothing {
 		engine = append(engine, part{name: "metrics", run: a.runMetrics})
 	}
@@ -59,21 +60,35 @@ func (a *App) stages() []stage {
 }
 
 // bus is the embedded bus, or finds out that the given one can be reached.
-func (a *App) bus() part {
-	if a.config.embedded() {
-		return part{name: "embedded NATS", run: a.runBroker}
+func (a *App) bus() stage {
+	nats := part{name: "embedded NATS", run: a.runBroker}
+	switch {
+	case !a.config.embedded():
+		return stage{{name: "bus", run: func(ctx context.Context, ready func()) error {
+			a.note(func(admin *Admin) { admin.Bus, admin.Coord = a.config.Bus, a.config.Coord })
+			return a.reachBus(ctx, ready)
+		}}}
+	case a.config.Engine == EngineRabbitMQ:
+		return stage{nats, {name: "private RabbitMQ", run: a.runRabbit}}
+	case a.config.runningRabbit():
+		return stage{nats, {name: "bus", run: func(ctx context.Context, ready func()) error {
+			a.note(func(admin *Admin) { admin.Bus = a.config.Engine })
+			return a.reachBus(ctx, ready)
+		}}}
 	}
-	return part{name: "bus", run: func(ctx context.Context, ready func()) error {
-		a.note(func(admin *Admin) { admin.Bus, admin.Coord = a.config.Bus, a.config.Coord })
-		b, err := a.dialer("hansom")(ctx)
-		if err != nil {
-			return err
-		}
-		_ = b.Close(ctx)
-		ready()
-		<-ctx.Done()
-		return nil
-	}}
+	return stage{nats}
+}
+
+// reachBus finds out that a bus which is not the app's own can be reached.
+func (a *App) reachBus(ctx context.Context, ready func()) error {
+	b, err := a.dialer("hansom")(ctx)
+	if err != nil {
+		return err
+	}
+	_ = b.Close(ctx)
+	ready()
+	<-ctx.Done()
+	return nil
 }
 
 func (a *App) runBroker(ctx context.Context, ready func()) error {
@@ -83,7 +98,10 @@ func (a *App) runBroker(ctx context.Context, ready func()) error {
 	}
 	a.mu.Lock()
 	a.broker = b
-	a.admin.Bus, a.admin.Coord, a.admin.PID = b.URL(), b.URL(), pid
+	a.admin.Coord, a.admin.PID = b.URL(), pid
+	if a.config.Engine == EngineNATS {
+		a.admin.Bus = b.URL()
+	}
 	a.mu.Unlock()
 	defer telemetry.Health("bus", b.Check)()
 	ready()
@@ -162,13 +180,14 @@ func (a *App) awaitBound(ctx context.Context, i *instance) bool {
 	case <-ctx.Done():
 		return false
 	}
-	tick := time.NewTicker(boundInterval)
+	tick := time.NewTimer(boundInterval)
 	defer tick.Stop()
 	patience := time.NewTimer(boundPatience)
 	defer patience.Stop()
-	for !a.bound(ctx, i.service) {
+	for wait := boundInterval; !a.bound(ctx, i.service); wait = min(2*wait, boundIntervalMost) {
 		select {
 		case <-tick.C:
+			tick.Reset(wait)
 		case <-patience.C:
 			a.log.Warn("the instance is registered but not bound: does kernel.binding run in its zone?",
 				"instance", i.service.ID(), "region", a.config.Zone.Region, "zone", a.config.Zone.Zone)

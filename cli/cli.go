@@ -20,6 +20,7 @@ import (
 	"github.com/hansom-platform/hansom/cli/call"
 	"github.com/hansom-platform/hansom/cli/city"
 	"github.com/hansom-platform/hansom/cli/config"
+	"github.com/hansom-platform/hansom/cli/deadletter"
 	"github.com/hansom-platform/hansom/cli/factory"
 	"github.com/hansom-platform/hansom/cli/grant"
 	"github.com/hansom-platform/hansom/cli/identity"
@@ -85,7 +86,7 @@ of taxis, in one process; the other commands look into a running platform and st
 		call.New(f, nil), ls.New(f), traffic.New(f), why.New(f, nil),
 		config.New(f), city.New(f),
 		login.New(f, nil), logout.New(f, nil), whoami.New(f, nil),
-		user.New(f), session.New(f), grant.New(f), identity.New(f), audit.New(f, nil),
+		user.New(f), session.New(f), grant.New(f), identity.New(f), audit.New(f, nil), deadletter.New(f),
 		version.New(f, nil),
 	)
 	root.AddCommand(reference.New(root))

@@ -22,8 +22,8 @@ import (
 )
 
 // Every file in testdata is a script: commands, what they print and how they end
-// (github.com/rogpeppe/go-internal/testscript). All talk to one running platform,
-// by its data folder $DATA and its thin API $API. Scripts that change it use a
+// (github.com/rogpeppe/go-internal/testscript). They run on every engine of the bus. All talk to one
+// running platform, by its data folder $DATA and its thin API $API. Scripts that change it use a
 // service of their own.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
@@ -36,8 +36,14 @@ func TestMain(m *testing.M) {
 }
 
 func TestScripts(t *testing.T) {
+	for _, engine := range []string{app.EngineNATS, app.EngineRabbitMQ} {
+		t.Run(engine, func(t *testing.T) { runScripts(t, engine) })
+	}
+}
+
+func runScripts(t *testing.T, engine string) {
 	data := filepath.Join(t.TempDir(), "data")
-	a := platform(t, data)
+	a := platform(t, data, engine)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
@@ -52,14 +58,15 @@ func TestScripts(t *testing.T) {
 			e.Setenv("DRIVER", a.Admin().Demo["driver"].Session)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"request": request, "await": await, "set": set, "mode": mode, "awaitget": awaitget},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"request": request, "await": await, "set": set, "mode": mode, "awaitget": awaitget, "giveup": giveUp, "takeup": takeUp},
 	})
 }
 
 // platform runs until the test ends.
-func platform(t *testing.T, data string) *app.App {
+func platform(t *testing.T, data, engine string) *app.App {
 	t.Helper()
 	a, err := app.New(app.Config{
+		Engine: engine,
 		Data: data, Listen: "127.0.0.1:0", BusListen: "127.0.0.1:0", ConfigListen: "127.0.0.1:0", MetricsListen: app.Nothing,
 		Version: "20260101000000", Logger: slog.New(slog.DiscardHandler),
 	})

@@ -24,6 +24,7 @@ import (
 	"github.com/hansom-platform/hansom/bus"
 	busdriver "github.com/hansom-platform/hansom/bus/driver"
 	"github.com/hansom-platform/hansom/bus/natsbus"
+	"github.com/hansom-platform/hansom/bus/rabbitbus"
 	"github.com/hansom-platform/hansom/coord"
 	coorddriver "github.com/hansom-platform/hansom/coord/driver"
 	"github.com/hansom-platform/hansom/coord/natscoord"
@@ -33,8 +34,10 @@ import (
 // The drivers, by scheme.
 var (
 	buses = map[string]func(ctx context.Context, d Dialer, rawURL string, z bus.Zone) (busdriver.Bus, error){
-		"nats": natsBus,
-		"tls":  natsBus,
+		"nats":  natsBus,
+		"tls":   natsBus,
+		"amqp":  rabbitBus,
+		"amqps": rabbitBus,
 	}
 	coords = map[string]func(ctx context.Context, rawURL string) (coorddriver.Coord, error){
 		"nats": natsCoord,
@@ -119,6 +122,18 @@ func natsBus(ctx context.Context, d Dialer, rawURL string, z bus.Zone) (busdrive
 	config.InProcess = d.Inside
 	config.Logger = d.Logger
 	return natsbus.Open(ctx, config)
+}
+
+func rabbitBus(ctx context.Context, d Dialer, rawURL string, z bus.Zone) (busdriver.Bus, error) {
+	config, err := rabbitbus.ParseURL(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	config.Zone.Region = cmp.Or(config.Zone.Region, z.Region)
+	config.Zone.Zone = cmp.Or(config.Zone.Zone, z.Zone)
+	config.Name = cmp.Or(config.Name, d.Name, "hansom bus")
+	config.Logger = d.Logger
+	return rabbitbus.Open(ctx, config)
 }
 
 func natsCoord(ctx context.Context, rawURL string) (coorddriver.Coord, error) {

@@ -15,9 +15,10 @@ var zone = bus.Zone{Region: "local", Zone: "a"}
 
 func TestWrongURLsSayWhatThereIs(t *testing.T) {
 	for url, want := range map[string]string{
-		"":                                 "there is nats, tls",
-		"localhost:4222":                   "there is nats, tls",
-		"amqp://u:secret@localhost":        `scheme "amqp", for which there is no driver; there is nats, tls`,
+		"":                                 "there is amqp, amqps, nats, tls",
+		"localhost:4222":                   "there is amqp, amqps, nats, tls",
+		"kafka://u:secret@localhost":       `scheme "kafka", for which there is no driver; there is amqp, amqps, nats, tls`,
+		"amqp://u:secret@localhost?zon=a":  "unknown parameter",
 		"nats://u:secret@localhost?zon=a":  "unknown parameter",
 		"nats://u:secret@localhost/folder": "want nats://",
 	} {

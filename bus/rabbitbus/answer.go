@@ -31,14 +31,18 @@ func (c *conn) Answer(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		deliveries, err := consumeUnroutable(ch)
+		forwarder, err := c.forwarder(ctx, s, ch)
+		var deliveries <-chan amqp.Delivery
+		if err == nil {
+			deliveries, err = consumeUnroutable(ch)
+		}
 		if err != nil {
 			release(ch)
 			return engineError(err, "open the queue "+queueUnroutable)
 		}
 		c.tasks.Go(func() {
 			defer release(ch)
-			c.answerAll(ctx, s, deliveries)
+			c.answerAll(ctx, forwarder, deliveries)
 			if ctx.Err() == nil {
 				again <- struct{}{}
 			}
@@ -82,7 +86,7 @@ func consumeUnroutable(ch *amqp.Channel) (<-chan amqp.Delivery, error) {
 }
 
 // answerAll answers what comes, in batches: each waits once until the latest changes are known.
-func (c *conn) answerAll(ctx context.Context, s *session, deliveries <-chan amqp.Delivery) {
+func (c *conn) answerAll(ctx context.Context, f *forwarder, deliveries <-chan amqp.Delivery) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -96,7 +100,7 @@ func (c *conn) answerAll(ctx context.Context, s *session, deliveries <-chan amqp
 			_ = c.barrier(limit)
 			cancel()
 			for i := range batch {
-				if err := c.answer(ctx, s, &batch[i]); err != nil && ctx.Err() == nil {
+				if err := c.answer(ctx, f, &batch[i]); err != nil && ctx.Err() == nil {
 					c.log.Debug("an answer to what cannot be routed was not sent", "name", c.config.Name, "error", err)
 				}
 			}
@@ -120,9 +124,10 @@ func waiting(deliveries <-chan amqp.Delivery, n int) (batch []amqp.Delivery) {
 	return batch
 }
 
-// answer refuses one request, or sends it on to the zone where its instance lives. Replies and events
+// answer refuses one request, or sends it on to the zone where its instance lives or may live. Replies and events
 // that nobody takes are dropped.
-func (c *conn) answer(ctx context.Context, s *session, d *amqp.Delivery) error {
+func (c *conn) answer(ctx context.Context, f *forwarder, d *amqp.Delivery) error {
+	s := f.session
 	_, crossed := d.Headers[headerReceived]
 	direct := d.Exchange == exchangeDirect || d.Exchange == directZoneExchange(c.config.Zone.Zone)
 	switch {

@@ -88,6 +88,9 @@ func (c *conn) see(ctx context.Context) error {
 		return err
 	}
 	m := &c.keeper.mirror
+	if err := m.awaitEar(ctx); err != nil {
+		return err
+	}
 	m.mu.Lock()
 	doubtful := m.doubtful
 	m.mu.Unlock()

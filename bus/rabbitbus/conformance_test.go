@@ -87,7 +87,7 @@ func (h *harness) Abandon(b driver.Bus) {
 
 // Capabilities: a restarted broker takes some 6 s to boot.
 func (h *harness) Capabilities() drivertest.Capabilities {
-	return drivertest.Capabilities{Settle: 30 * time.Second}
+	return drivertest.Capabilities{Settle: 30 * time.Second, Redundant: h.Nodes() > 1 || len(h.zones) > 1}
 }
 
 func (h *harness) Close() {

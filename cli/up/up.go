@@ -14,6 +14,7 @@ import (
 
 	"github.com/hansom-platform/hansom/app"
 	"github.com/hansom-platform/hansom/app/broker"
+	"github.com/hansom-platform/hansom/app/dial"
 	"github.com/hansom-platform/hansom/cli/factory"
 	"github.com/hansom-platform/hansom/cli/logging"
 )
@@ -35,7 +36,7 @@ func New(f *factory.Factory, run func(context.Context, *Options) error) *cobra.C
 		Use:   "up",
 		Short: "Run the whole platform in this process, with a demo city",
 		Long: `Run the whole platform in this process, with nothing installed: an embedded bus, the kernel, the thin API, the taxi
-services and simulated taxis. Standard output tells when all is ready, and where, with a request to try. Ctrl-C stops
+services and simulated taxis. With --bus rabbitmq the bus is a private RabbitMQ, which make deps-rabbitmq installs. Standard output tells when all is ready, and where, with a request to try. Ctrl-C stops
 everything; a second Ctrl-C does not wait for it.
 
 The data folder is locked while it is used. It holds the environment's keys (keys.json), and in admin.json the first
@@ -49,6 +50,7 @@ a default password.`,
 			}
 			o.Config.City = cmp.Or(o.Config.City, app.DefaultCity)
 			o.Config.Data = cmp.Or(o.Config.Data, app.DefaultData)
+			o.Config.Engine = engine(o.Config.Engine, f.Env("HANSOM_BUS"))
 			o.Config.Zone = f.Place(o.Config.Zone)
 			if run != nil {
 				return run(cmd.Context(), o)
@@ -64,6 +66,8 @@ a default password.`,
 	_ = cmd.MarkFlagDirname("data")
 	fl.StringVar(&c.Listen, "listen", app.DefaultListen, "`address` of the thin API")
 	fl.StringVar(&c.ConfigListen, "config-listen", app.DefaultConfigListen, "`address` of the config service's HTTP, or \""+app.Nothing+"\"")
+	fl.StringVar(&c.Engine, "bus", "", "what carries the bus: \""+app.EngineNATS+"\", embedded; \""+app.EngineRabbitMQ+
+		"\", a private one from the installed packages; or the `URL` of a RabbitMQ that runs (default $HANSOM_BUS if that is amqp://… or amqps://…, else "+app.EngineNATS+")")
 	fl.StringVar(&c.BusListen, "bus-listen", broker.DefaultListen, "`address` of the embedded bus")
 	fl.StringVar(&c.MetricsListen, "metrics-listen", app.DefaultMetrics, "`address` of metrics, profiles and health, or \""+app.Nothing+"\"")
 	fl.StringVar(&c.Environment, "env", "", "`name` of the environment (default $HANSOM_ENV, else "+app.DefaultEnvironment+")")
@@ -71,6 +75,15 @@ a default password.`,
 	fl.StringVar(&c.Zone.Zone, "zone", "", "`zone` that this runs in (default $HANSOM_ZONE, else a)")
 	o.Logging.Bind(cmd)
 	return cmd
+}
+
+// engine is what carries the bus. Another platform's NATS server in the environment is for
+// the other commands: this one brings its own.
+func engine(flag, environment string) string {
+	if flag == "" && (strings.HasPrefix(environment, "amqp://") || strings.HasPrefix(environment, "amqps://")) {
+		return environment
+	}
+	return flag
 }
 
 func up(ctx context.Context, f *factory.Factory, o *Options) error {
@@ -104,6 +117,9 @@ func Serve(ctx context.Context, f *factory.Factory, a *app.App, tell func(io.Wri
 
 func ready(w io.Writer, at app.Admin, o *Options) {
 	parts := []string{"API " + at.API}
+	if o.Config.Engine != "" && o.Config.Engine != app.EngineNATS {
+		parts = append(parts, "bus on RabbitMQ at "+dial.Redacted(strings.SplitN(at.Bus, "?", 2)[0]))
+	}
 	if at.Config != "" {
 		parts = append(parts, "config "+at.Config)
 	}
