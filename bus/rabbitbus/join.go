@@ -383,7 +383,7 @@ func (j *joiner) bindAll(ctx context.Context) {
 
 // bindPeer binds what is to be bound of one zone.
 func (j *joiner) bindPeer(ctx context.Context, zone string) error {
-	wanted, told, undo := j.todo(zone)
+	wanted, told, tell, undo := j.todo(zone)
 	if len(wanted) > 0 {
 		c := j.conn
 		give, err := c.keeper.joins.take(ctx)
@@ -396,19 +396,24 @@ func (j *joiner) bindPeer(ctx context.Context, zone string) error {
 			return err
 		}
 	}
-	if len(told) == 0 {
+	if !tell && len(told) == 0 {
 		return nil
 	}
-	j.conn.keeper.mirror.settle(told)
-	if err := j.conn.announce(ctx, announcement{Instances: told}); err != nil {
+	living := j.living()
+	m := &j.conn.keeper.mirror
+	m.settle(told)
+	m.mu.Lock()
+	m.zones = living
+	m.mu.Unlock()
+	if err := j.conn.announce(ctx, announcement{Instances: told, Living: &living}); err != nil {
 		undo()
 		return err
 	}
 	return nil
 }
 
-// todo takes what is to be bound and announced of one zone; undo has it done again.
-func (j *joiner) todo(zone string) (wanted map[recordKey]record, told []inhabitation, undo func()) {
+// todo takes what is to be bound and announced of one zone; tell says that all are to hear which zones live; undo has it done again.
+func (j *joiner) todo(zone string) (wanted map[recordKey]record, told []inhabitation, tell bool, undo func()) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	p := j.peers[zone]
@@ -434,8 +439,23 @@ func (j *joiner) todo(zone string) (wanted map[recordKey]record, told []inhabita
 			told = append(told, p.inhabitation(k))
 		}
 	}
+	tell = p.whole || p.told
 	p.fresh, p.whole, p.told = map[recordKey]bool{}, false, false
-	return wanted, told, undo
+	return wanted, told, tell, undo
+}
+
+// living lists the zones that answer.
+func (j *joiner) living() []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	zones := []string{}
+	for z, p := range j.peers {
+		if p.alive {
+			zones = append(zones, z)
+		}
+	}
+	slices.Sort(zones)
+	return zones
 }
 
 func recordOf(shares map[recordKey]share, k recordKey) record {

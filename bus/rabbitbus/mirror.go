@@ -30,6 +30,7 @@ type mirror struct {
 	records  map[recordKey]record
 	places   map[string]driver.Zone // instances of other zones
 	told     map[recordKey][]string // the instances of places, by who told
+	zones    []string               // other zones that live
 	recent   []recordKey            // changed while the broker is being read
 	reading  bool
 	loaded   bool
@@ -55,7 +56,8 @@ type announcement struct {
 	From      string         `json:"from"` // which connection; it knows what it announces
 	Records   []record       `json:"records,omitempty"`
 	Instances []inhabitation `json:"instances,omitempty"`
-	Ask       bool           `json:"ask,omitempty"` // the joiner shall tell all Instances again
+	Living    *[]string      `json:"living,omitempty"` // the other zones that can be reached
+	Ask       bool           `json:"ask,omitempty"`    // the joiner shall tell all Instances again
 	Barrier   string         `json:"barrier,omitempty"`
 }
 
@@ -173,6 +175,9 @@ func (m *mirror) heard(self string, a announcement) {
 	m.set(a.Records)
 	m.settle(a.Instances)
 	m.mu.Lock()
+	if a.Living != nil {
+		m.zones = *a.Living
+	}
 	asked := m.asked
 	m.mu.Unlock()
 	if a.Ask && asked != nil {
@@ -260,6 +265,13 @@ func (m *mirror) placeOf(instance string) (driver.Zone, bool) {
 	defer m.mu.Unlock()
 	z, ok := m.places[instance]
 	return z, ok
+}
+
+// living lists the other zones that can be reached.
+func (m *mirror) living() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.zones
 }
 
 // load reads all that is bound from the broker. What is announced meanwhile holds.
@@ -391,6 +403,20 @@ func (c *conn) barrier(ctx context.Context) error {
 	}
 }
 
+// awaitEar waits until announcements are heard on the present session.
+func (m *mirror) awaitEar(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+		if e := m.ear.Load(); e != nil && e.ctx.Err() == nil {
+			return nil
+		}
+		if !pause(ctx, wait) {
+			return errDisconnected(ctx.Err())
+		}
+	}
+}
+
 // announced is how many records one announcement carries at most.
 const announced = 200
 
@@ -411,7 +437,7 @@ func (c *conn) announce(ctx context.Context, a announcement) error {
 		if len(records) == 0 {
 			return nil
 		}
-		a.Instances, a.Ask = nil, false
+		a.Instances, a.Living, a.Ask = nil, nil, false
 	}
 }
 
