@@ -41,13 +41,16 @@ type Capabilities struct {
 	// Flood is the number of events of 64 KiB that surely overflow a slow
 	// ephemeral subscription (1,000).
 	Flood int
+	// Redundant: with one part of the engine broken, calls go on, within Settle.
+	Redundant bool
 }
 
 // A NewHarness starts an engine of its own for tb.
 type NewHarness func(tb testing.TB) Harness
 
 // RunConformanceTests tests a driver on one engine: each test has names of its own
-// there, and those that break the engine mend it. It ends with a search for goroutines
+// there, and those that break the engine mend it. The harness is broken in part too where
+// it is a Breaker. It ends with a search for goroutines
 // that outlived their connections.
 func RunConformanceTests(t *testing.T, newHarness NewHarness) {
 	before := goleak.IgnoreCurrent()
@@ -56,6 +59,9 @@ func RunConformanceTests(t *testing.T, newHarness NewHarness) {
 		t.Cleanup(h.Close)
 		for _, c := range conformance {
 			t.Run(c.name, func(t *testing.T) { c.test(newWorld(t, h)) })
+		}
+		if b, ok := h.(Breaker); ok {
+			runDrills(t, b)
 		}
 	})
 	if err := leaks(before); err != nil {
@@ -101,6 +107,7 @@ var conformance = []testCase{
 	{"Route/Overlay", testOverlay},
 	{"Route/SpecificBeforeNear", testSpecificBeforeNear},
 	{"Route/NearestZone", testNearestZone},
+	{"Route/OtherZoneReplies", testOtherZoneReplies},
 	{"NoRoute/Unknown", testUnknownService},
 	{"NoRoute/LastInstanceLeft", testLastInstanceLeft},
 	{"NoRoute/NoMatch", testNoMatch},

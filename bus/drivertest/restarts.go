@@ -42,8 +42,8 @@ func testRestartUnderLoad(w *world) {
 }
 
 type load struct {
-	good atomic.Int64
-	stop func()
+	good, bad, sent atomic.Int64
+	stop            func()
 }
 
 // load calls service from 32 goroutines and checks every outcome.
@@ -70,7 +70,9 @@ func (w *world) checkedCall(b *bus.Bus, service string, budget time.Duration, l 
 	ctx, cancel := context.WithTimeout(w.ctx, budget)
 	defer cancel()
 	start := time.Now()
-	_, err := b.Request(ctx, request(service))
+	m := request(service)
+	m.Body = fmt.Append(nil, l.sent.Add(1))
+	_, err := b.Request(ctx, m)
 	if took := time.Since(start); took > budget+time.Second {
 		w.Errorf("a call with a budget of %v took %v (%v)", budget, took, err)
 	}
@@ -78,6 +80,7 @@ func (w *world) checkedCall(b *bus.Bus, service string, budget time.Duration, l 
 	case err == nil:
 		l.good.Add(1)
 	case fault.Is(err, fault.Unavailable), fault.Is(err, fault.Timeout), fault.Is(err, fault.NoRoute):
+		l.bad.Add(1)
 		pause(w.ctx, time.Millisecond)
 	default:
 		w.Errorf("a call across a restart failed with %v; want UNAVAILABLE, TIMEOUT or NO_ROUTE", err)

@@ -1,6 +1,7 @@
 package drivertest
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strconv"
@@ -209,4 +210,32 @@ func testNearestZone(w *world) {
 	}
 	w.apply("a")
 	w.wantCall(inA, request(service), b.Instance)
+}
+
+// testOtherZoneReplies calls a service of another zone from many goroutines: each has its own
+// reply, also where that is an error of the handler.
+func testOtherZoneReplies(w *world) {
+	near, far := w.open("a"), w.open("b")
+	service := w.name("svc")
+	x := w.binding("b", service, w.name("svc-1"))
+	w.serve(far, x.Instance, func(_ context.Context, m *bus.Message) *bus.Message {
+		r := reply(m.Body)
+		if len(m.Body)%2 == 0 {
+			r.Header.Set(bus.HeaderType, bus.TypeError)
+		}
+		return r
+	})
+	w.apply("b", x)
+	many(16, 400, func(i int) {
+		m := request(service)
+		m.Body = fmt.Append(nil, "request ", i)
+		answer, err := near.Request(w.ctx, m)
+		if err != nil || string(answer.Body) != string(m.Body) {
+			w.Errorf("request %d to another zone: %v, %v; want %q", i, answer, err, m.Body)
+			return
+		}
+		if isError := answer.Header.Get(bus.HeaderType) == bus.TypeError; isError != (len(m.Body)%2 == 0) {
+			w.Errorf("request %d to another zone: header %v; want the type that the handler set", i, answer.Header)
+		}
+	})
 }

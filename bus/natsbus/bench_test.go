@@ -13,10 +13,7 @@ import (
 
 	"github.com/hansom-platform/hansom/bus"
 	"github.com/hansom-platform/hansom/bus/driver"
-	"github.com/hansom-platform/hansom/bus/drivertest"
 )
-
-func BenchmarkDriver(b *testing.B) { drivertest.RunBenchmarks(b, newHarness) }
 
 const (
 	benchCallers = 64

@@ -21,9 +21,10 @@ type engine struct {
 	options server.Options
 	memory  bool // connect in process instead of by TCP
 
-	mu     sync.Mutex
-	server *server.Server
-	cables map[driver.Bus]*cable
+	mu      sync.Mutex
+	server  *server.Server
+	cables  map[driver.Bus]*cable
+	severed bool // no connection is let through
 }
 
 func startEngine(tb testing.TB) *engine {
@@ -34,12 +35,7 @@ func startEngine(tb testing.TB) *engine {
 }
 
 func newEngine(tb testing.TB) *engine {
-	return &engine{tb: tb, cables: map[driver.Bus]*cable{}, options: server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT,
-		Username: "hansom", Password: "secret",
-		JetStream: true, StoreDir: tb.TempDir(),
-		MaxPayload: 2 << 20, NoSigs: true, NoLog: true,
-	}}
+	return &engine{tb: tb, cables: map[driver.Bus]*cable{}, options: optionsOf(settings{server.RANDOM_PORT, tb.TempDir()})}
 }
 
 func (e *engine) run() {
@@ -97,7 +93,10 @@ func (e *engine) config(z driver.Zone) Config {
 }
 
 func (e *engine) Open(ctx context.Context, z driver.Zone) (driver.Bus, error) {
-	config := e.config(z)
+	return e.openAt(ctx, e.config(z))
+}
+
+func (e *engine) openAt(ctx context.Context, config Config) (driver.Bus, error) {
 	line := &cable{engine: e}
 	config.Dialer = line
 	if e.memory {
@@ -138,8 +137,8 @@ func (l *cable) InProcessConn() (net.Conn, error) { return l.open(l.engine.InPro
 func (l *cable) open(dial func() (net.Conn, error)) (net.Conn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.dead {
-		return nil, errors.New("the process is dead")
+	if l.dead || l.engine.isSevered() {
+		return nil, errors.New("the process is dead, or the link is cut")
 	}
 	c, err := dial()
 	if err == nil {
@@ -152,15 +151,17 @@ func (l *cable) cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.dead = true
+	l.hangUp()
+}
+
+func (l *cable) hangUp() {
 	for _, c := range l.conns {
 		_ = c.Close()
 	}
 }
 
-// harness enters the engine into the conformance suite.
+// harness enters the engine in this process into the conformance suite.
 type harness struct{ *engine }
-
-func newHarness(tb testing.TB) drivertest.Harness { return harness{startEngine(tb)} }
 
 func newMemoryHarness(tb testing.TB) drivertest.Harness {
 	e := startEngine(tb)
@@ -171,7 +172,5 @@ func newMemoryHarness(tb testing.TB) drivertest.Harness {
 func (h harness) Capabilities() drivertest.Capabilities { return drivertest.Capabilities{} }
 
 func (h harness) Close() { h.stop() }
-
-func TestConformance(t *testing.T) { drivertest.RunConformanceTests(t, newHarness) }
 
 func TestConformanceInProcess(t *testing.T) { drivertest.RunConformanceTests(t, newMemoryHarness) }

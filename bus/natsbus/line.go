@@ -166,6 +166,7 @@ type lines struct {
 	dialer    nats.CustomDialer
 	inProcess nats.InProcessConnProvider
 	current   atomic.Pointer[line]
+	closed    atomic.Bool
 }
 
 // Dial implements nats.CustomDialer.
@@ -188,5 +189,17 @@ func (d *lines) open(c net.Conn, err error) (net.Conn, error) {
 	if old := d.current.Swap(l); old != nil {
 		_ = old.Close()
 	}
+	if d.closed.Load() {
+		d.close()
+	}
 	return l, nil
+}
+
+// close closes the line that is open and every later one: a nats.Conn that is closed
+// while it connects again forgets the connection that it just made.
+func (d *lines) close() {
+	d.closed.Store(true)
+	if l := d.current.Load(); l != nil {
+		_ = l.Close()
+	}
 }

@@ -169,6 +169,27 @@ func TestDialingClosesTheLineBefore(t *testing.T) {
 	}
 }
 
+// A nats.Conn that is closed while it connects again forgets the connection it just made.
+func TestNoLineStaysOpenAfterClose(t *testing.T) {
+	e := startEngine(t)
+	d := &lines{dialer: &net.Dialer{}}
+	addr := e.current().Addr().String()
+	before, err := d.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.close()
+	after, err := d.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for when, c := range map[string]net.Conn{"before": before, "after": after} {
+		if _, err := c.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Write on the line dialled %s close: %v; want %v", when, err, net.ErrClosed)
+		}
+	}
+}
+
 // The names of two groups' consumers differ whatever the groups and topics are called.
 func TestConsumerNamesDoNotCollide(t *testing.T) {
 	for _, x := range [][4]string{{"a", "b_t_c", "a_t_b", "c"}, {"a", "b=t=c", "a=t=b", "c"}, {"a", "t=b", "a=t", "b"}} {

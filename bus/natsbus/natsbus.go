@@ -143,6 +143,7 @@ func (c *conn) connect(ctx context.Context) error {
 	}
 	nc, err := nats.Connect(url, append(options, c.config.Options...)...)
 	if err != nil {
+		c.lines.close()
 		return fault.Wrap(err, fault.Unavailable, driver.ReasonDisconnected,
 			"cannot connect to the bus: check that NATS runs at the address in the bus URL, and its user and password")
 	}
@@ -223,6 +224,7 @@ func (c *conn) Close(ctx context.Context) error {
 		_ = c.nc.FlushWithContext(ctx)
 	}
 	c.nc.Close()
+	c.lines.close()
 	c.inbox.failAll(errClosed())
 	within(ctx, c.tasks.Wait)
 	return nil

@@ -24,17 +24,6 @@ import (
 // envServe makes this test binary a process that serves on the bus of that URL.
 const envServe = "HANSOM_TEST_SERVE"
 
-func TestMain(m *testing.M) {
-	if url := os.Getenv(envServe); url != "" {
-		if err := serveJournal(url); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
-
 // serveJournal serves until standard input ends. Each reply tells what was handled before.
 func serveJournal(url string) error {
 	ctx := context.Background()
