@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -35,6 +36,7 @@ type engine struct {
 	tb      testing.TB
 	zones   []string
 	brokers map[string]*rabbitmq.Broker // by zone
+	borders map[*rabbitmq.Node]*border  // the ways from other zones; none where there is one zone
 
 	mu sync.Mutex
 }
@@ -65,7 +67,20 @@ func startEngine(tb testing.TB, t topology) *engine {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	e.openBorders()
 	return e
+}
+
+func (e *engine) openBorders() {
+	e.borders = map[*rabbitmq.Node]*border{}
+	for _, z := range e.zones {
+		for _, n := range e.brokers[z].Nodes() {
+			if len(e.zones) > 1 {
+				e.borders[n] = newBorder(e.tb, n.Address())
+				e.tb.Cleanup(e.borders[n].close)
+			}
+		}
+	}
 }
 
 // each runs f for every zone at once.
@@ -130,7 +145,7 @@ func (e *engine) config(z driver.Zone) Config {
 			continue
 		}
 		for _, n := range e.broker(other).Nodes() {
-			c.Zones[other] = append(c.Zones[other], n.URL())
+			c.Zones[other] = append(c.Zones[other], strings.Replace(n.URL(), n.Address(), e.borders[n].listener.Addr().String(), 1))
 		}
 	}
 	return c
@@ -153,9 +168,10 @@ func (e *engine) connect(z driver.Zone) *conn {
 type cable struct {
 	nodes []*rabbitmq.Node
 
-	mu    sync.Mutex
-	conns []net.Conn
-	dead  bool
+	mu       sync.Mutex
+	conns    map[net.Conn]*rabbitmq.Node
+	dead     bool
+	isolated *rabbitmq.Node // nothing goes there
 }
 
 func (l *cable) dial(ctx context.Context, network, _ string) (c net.Conn, err error) {
@@ -163,28 +179,47 @@ func (l *cable) dial(ctx context.Context, network, _ string) (c net.Conn, err er
 	for i := range l.nodes {
 		node := l.nodes[(first+i)%len(l.nodes)]
 		if c, err = new(net.Dialer).DialContext(ctx, network, node.Address()); err == nil {
-			return l.keep(c)
+			c, err = l.keep(c, node)
+		}
+		if err == nil {
+			return c, nil
 		}
 	}
 	return nil, err
 }
 
-func (l *cable) keep(c net.Conn) (net.Conn, error) {
+func (l *cable) keep(c net.Conn, to *rabbitmq.Node) (net.Conn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.dead {
+	if l.dead || l.isolated == to {
 		_ = c.Close()
-		return nil, errors.New("the process is dead")
+		return nil, errors.New("the process is dead, or cut off from the node")
 	}
-	l.conns = append(l.conns, c)
+	if l.conns == nil {
+		l.conns = map[net.Conn]*rabbitmq.Node{}
+	}
+	l.conns[c] = to
 	return c, nil
+}
+
+// isolate cuts the connections to node and makes no more of them.
+func (l *cable) isolate(node *rabbitmq.Node) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.isolated = node
+	for c, to := range l.conns {
+		if to == node {
+			_ = c.Close()
+			delete(l.conns, c)
+		}
+	}
 }
 
 func (l *cable) cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.dead = true
-	for _, c := range l.conns {
+	for c := range l.conns {
 		_ = c.Close()
 	}
 }
