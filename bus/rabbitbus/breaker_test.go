@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hansom-platform/hansom/bus/drivertest"
 	"github.com/hansom-platform/hansom/internal/rabbitmq"
@@ -36,7 +37,54 @@ func (h *harness) Kill(_ context.Context, node int) (mend func(context.Context) 
 // Stop implements drivertest.Breaker.
 func (h *harness) Stop(_ context.Context, node int) (mend func(context.Context) error, err error) {
 	n := h.victims()[node]
-	return func(context.Context) error { return n.Continue() }, n.Stop()
+	mend = func(ctx context.Context) error {
+		if err := n.Continue(); err != nil {
+			return err
+		}
+		return h.awaitWhole(ctx)
+	}
+	return mend, n.Stop()
+}
+
+// awaitWhole returns when the nodes of every cluster have agreed for some seconds that all of them run: one that
+// was stopped for longer than net_ticktime restarts when it meets the other (autoheal).
+func (h *harness) awaitWhole(ctx context.Context) error {
+	const steady = 4 * time.Second
+	for since := time.Now(); time.Since(since) < steady; {
+		if !h.whole(ctx) {
+			since = time.Now()
+		}
+		if !pause(ctx, 200*time.Millisecond) {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (h *harness) whole(ctx context.Context) bool {
+	for _, z := range h.zones {
+		for _, n := range h.broker(z).Nodes() {
+			m, err := newManagement(Config{URL: n.URL(), Management: n.Management()})
+			if err != nil {
+				return false
+			}
+			var nodes []struct {
+				Running    bool     `json:"running"`
+				Partitions []string `json:"partitions"`
+			}
+			err = m.get(ctx, &nodes, "nodes")
+			m.client.CloseIdleConnections()
+			if err != nil || len(nodes) != len(h.broker(z).Nodes()) {
+				return false
+			}
+			for _, seen := range nodes {
+				if !seen.Running || len(seen.Partitions) > 0 {
+					return false
+				}
+			}
+		}
+	}
+	return true
 }
 
 // Cut implements drivertest.Breaker: between zones, or between the clients and one node.
