@@ -57,6 +57,7 @@ func (k *kept) run() {
 		case err == nil:
 			attempt = -1
 			continue
+		case k.ctx.Err() != nil: // an end that was asked for is no failure
 		case k.first == nil:
 			k.conn.log.Warn("bus: "+k.what+" failed and is tried again", "name", k.conn.config.Name, "error", err)
 		case !isLost(err) && (!isLocked(err) || time.Since(begun) > lockPatience):

@@ -66,7 +66,7 @@ var table = []rule{
 	}},
 
 	// The wiring, and what stands above it.
-	{"app/...", append([]string{"app/...", "internal/rabbitmq"}, everyPart...)},
+	{"app/...", append([]string{"app/..."}, everyPart...)},
 	{"cli/...", append([]string{"cli/...", "app/..."}, everyPart...)},
 	{"env/...", append([]string{"env/...", "app/..."}, everyPart...)},
 	{"e2e/...", append([]string{"e2e/...", "app/..."}, everyPart...)},
