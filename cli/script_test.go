@@ -67,7 +67,7 @@ func platform(t *testing.T, data, engine string) *app.App {
 	t.Helper()
 	a, err := app.New(app.Config{
 		Engine: engine,
-		Data: data, Listen: "127.0.0.1:0", BusListen: "127.0.0.1:0", ConfigListen: "127.0.0.1:0", MetricsListen: app.Nothing,
+		Data:   data, Listen: "127.0.0.1:0", BusListen: "127.0.0.1:0", ConfigListen: "127.0.0.1:0", MetricsListen: app.Nothing,
 		Version: "20260101000000", Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
