@@ -29,3 +29,7 @@ accepted_test() ->
         {<<"instance">>, longstr, <<"core.eta-1">>}, {<<"weight">>, signedint, 100}, {<<"version">>, longstr, <<"1">>},
         {<<"region">>, longstr, <<"eu">>}, {<<"zone">>, longstr, <<"a">>}, {<<"salt">>, longstr, <<>>},
         {<<"left">>, longstr, <<"2026-11-24T00:00:00Z">>}, {<<"match.h2-overlay">>, longstr, <<"alice">>}])).
+
+%% rabbit_exchange_type_h2 reads this field of the broker's record by its place.
+place_of_pid_test() ->
+    ?assertEqual(pid, lists:nth(7 - 1, amqqueue:fields(amqqueue_v2))).
