@@ -64,7 +64,7 @@ func (c *conn) whileKept(ctx context.Context, what string, start func(context.Co
 			stop()
 			break
 		}
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && c.ctx.Err() == nil {
 			c.log.Warn("bus: "+what+" failed and is tried again", "name", c.config.Name, "error", err)
 		}
 		pause(ctx, backoff(attempt))

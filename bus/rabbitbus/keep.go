@@ -81,6 +81,9 @@ func (k *kept) once() error {
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
 	if err := k.start(ctx, s); err != nil {
+		if k.first == nil && s.ctx.Err() != nil {
+			return nil // the session ended, as it may: the next one is awaited
+		}
 		return err
 	}
 	if k.first != nil {
