@@ -97,7 +97,7 @@ func (d *desk) exchanges(arguments amqp.Table) {
 		if name == h2 {
 			own = arguments
 		}
-		must(d.t, d.channel.ExchangeDeclare(name, kind, false, false, false, false, own), "declare "+name)
+		must(d.t, d.channel.ExchangeDeclare(name, kind, true, false, false, false, own), "declare "+name)
 	}
 }
 

@@ -7,8 +7,9 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// TestKilledNode: a durable queue keeps its bindings when its node is killed, and is passed over all the same, by the node
-// that is left alone too.
+// TestKilledNode: when a node of a cluster of two is killed, the queue that it had, durable though it is, gets nothing more
+// from the node that is left, which takes the next candidate. (It cannot tell whether the exchange looks at the queue's node
+// or the broker has dropped the binding meanwhile, which it does soon.)
 func TestKilledNode(t *testing.T) {
 	if testing.Short() {
 		return

@@ -91,8 +91,9 @@ there(#h2_binding{destination = #resource{virtual_host = VHost} = Direct, instan
         false -> []
     end.
 
-%% if_up passes over a queue whose node went away: the broker needs time to clean up after it, and
-%% keeps the bindings of a durable one. It reads one field instead of a copy of the whole record.
+%% if_up passes over a queue whose node went away, before the broker has cleaned up after it: on the
+%% last node of a cluster too, so nodes() being empty says nothing. It reads one field instead of a
+%% copy of the whole record.
 if_up(Queue) ->
     try up(ets:lookup_element(rabbit_queue, Queue, ?PID)) of
         true -> [Queue];
