@@ -36,28 +36,20 @@ const (
 	reconnectDelay = 1 // s
 )
 
-// Report says what Setup changed.
-type Report struct {
-	Changes []string // each a sentence fragment such as "made exchange h2.zone.b"
-}
-
-func (r *Report) add(format string, arguments ...any) {
-	r.Changes = append(r.Changes, fmt.Sprintf(format, arguments...))
-}
-
-// String lists the changes, one a line.
-func (r Report) String() string {
-	if len(r.Changes) == 0 {
-		return "nothing to change"
-	}
-	return strings.Join(r.Changes, "\n")
-}
-
 // Setup makes the broker of config one of its zone, joined to config.Zones: exchanges, federation
 // upstreams and policies. What is so already stays untouched, and what earlier calls made for zones
 // that are not listed any more is removed. It works on this zone's broker only, by its management
 // API, as a user tagged policymaker (or administrator) with all permissions in the virtual host.
 func Setup(ctx context.Context, config Config) (Report, error) {
+	return setUp(ctx, config, false)
+}
+
+// Plan reports what Setup would change, and changes nothing.
+func Plan(ctx context.Context, config Config) (Report, error) {
+	return setUp(ctx, config, true)
+}
+
+func setUp(ctx context.Context, config Config, dry bool) (Report, error) {
 	var report Report
 	if config.Zone.Zone == "" || strings.Contains(config.Zone.Zone, "/") {
 		return report, badURL("zone %q: name the zone of the broker, without a slash", config.Zone.Zone)
@@ -66,6 +58,8 @@ func Setup(ctx context.Context, config Config) (Report, error) {
 	if err != nil {
 		return report, err
 	}
+	defer api.close()
+	api.dry = dry
 	s := &setup{api: api, zone: config.Zone, others: map[string][]string{}, report: &report}
 	for z, brokers := range config.Zones {
 		if z != config.Zone.Zone {
@@ -73,7 +67,7 @@ func Setup(ctx context.Context, config Config) (Report, error) {
 		}
 	}
 	for _, step := range []func(context.Context) error{
-		s.exchanges, s.links, s.upstreams, s.sets, s.policies, s.leftovers,
+		s.plugins, s.exchanges, s.links, s.upstreams, s.sets, s.policies, s.leftovers,
 	} {
 		if err := step(ctx); err != nil {
 			return report, err
@@ -93,12 +87,14 @@ type setup struct {
 func (s *setup) names() []string { return slices.Sorted(maps.Keys(s.others)) }
 
 func (s *setup) exchanges(ctx context.Context) error {
-	var listed []struct{ Name string }
+	var listed []listedExchange
 	if err := s.api.get(ctx, &listed, "exchanges", s.api.vhost); err != nil {
-		return err
+		return s.api.noVhost(err)
 	}
+	there := map[string]listedExchange{}
 	s.known = map[string]bool{}
 	for _, e := range listed {
+		there[e.Name] = e
 		s.known[e.Name] = true
 	}
 	wanted := exchangesOf(s.zone)
@@ -106,7 +102,11 @@ func (s *setup) exchanges(ctx context.Context) error {
 		wanted = append(wanted, zoneExchanges(z)...)
 	}
 	for _, e := range wanted {
-		if s.known[e.name] {
+		if have, ok := there[e.name]; ok {
+			if err := have.agrees(e); err != nil {
+				return err
+			}
+			s.report.keep("exchange %s of type %s", e.name, e.kind)
 			continue
 		}
 		body := map[string]any{"type": e.kind, "durable": true, "arguments": e.arguments()}
@@ -142,10 +142,11 @@ func (s *setup) links(ctx context.Context) error {
 func (s *setup) link(ctx context.Context, l link, key string) error {
 	var listed []listedBinding
 	path := []string{"bindings", s.api.vhost, "e", l.source, "e", l.destination}
-	if err := s.api.get(ctx, &listed, path...); err != nil {
+	if err := s.api.get(ctx, &listed, path...); err != nil && !(s.api.dry && isMissing(err)) {
 		return err
 	}
 	if slices.ContainsFunc(listed, func(b listedBinding) bool { return b.RoutingKey == key && len(b.Arguments) == 0 }) {
+		s.report.keep("binding of exchange %s to %s", l.destination, l.source)
 		return nil
 	}
 	if err := s.api.do(ctx, "POST", apiPath(path...), map[string]any{"routing_key": key}, nil); err != nil {
@@ -237,6 +238,7 @@ func (s *setup) match(ctx context.Context, what string, have, wanted map[string]
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
 		old, was := have[name]
 		if was && sameJSON(old, wanted[name]) {
+			s.report.keep("%s %s", what, name)
 			continue
 		}
 		path, body := place(name)
@@ -253,7 +255,7 @@ func (s *setup) match(ctx context.Context, what string, have, wanted map[string]
 		if err := s.api.remove(ctx, path...); err != nil {
 			return err
 		}
-		s.report.add("removed %s %s", what, name)
+		s.report.remove("%s %s", what, name)
 	}
 	return nil
 }
@@ -336,7 +338,7 @@ func (s *setup) leftovers(ctx context.Context) error {
 			if err := s.api.remove(ctx, "exchanges", s.api.vhost, e.name); err != nil {
 				return err
 			}
-			s.report.add("removed exchange %s", e.name)
+			s.report.remove("exchange %s", e.name)
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -19,6 +20,9 @@ import (
 // managementTimeout bounds one exchange with the management API: a list of some ten thousand bindings takes a second.
 const managementTimeout = 10 * time.Second
 
+// managementMost bounds the bytes of an answer: a list of 100,000 bindings has some 60 MB.
+const managementMost = 256 << 20
+
 // management is a client of RabbitMQ's HTTP API (https://www.rabbitmq.com/docs/management#http-api),
 // for what AMQP does not tell: which bindings there are, federation, policies, users.
 type management struct {
@@ -26,6 +30,7 @@ type management struct {
 	user, password string
 	vhost          string
 	client         *http.Client
+	dry            bool // reads, and takes every change as made
 }
 
 func newManagement(c Config) (*management, error) {
@@ -56,6 +61,13 @@ func newManagement(c Config) (*management, error) {
 	return m, nil
 }
 
+// close lets go of connections that wait for another request.
+func (m *management) close() {
+	if m.client.Transport != nil { // its own
+		m.client.CloseIdleConnections()
+	}
+}
+
 // apiPath joins the segments of a path below /api, each escaped.
 func apiPath(segments ...string) string {
 	escaped := make([]string, len(segments))
@@ -65,7 +77,13 @@ func apiPath(segments ...string) string {
 	return "/api/" + strings.Join(escaped, "/")
 }
 
-var errNoSuch = errors.New("the management API knows no such thing")
+// What the broker answered, for those who go on after it.
+var (
+	errNoSuch    = errors.New("the management API knows no such thing")
+	errForbidden = errors.New("the management API does not let this user do that")
+)
+
+func isForbidden(err error) bool { return errors.Is(err, errForbidden) }
 
 func (m *management) get(ctx context.Context, out any, segments ...string) error {
 	return m.do(ctx, http.MethodGet, apiPath(segments...), nil, out)
@@ -86,6 +104,9 @@ func (m *management) remove(ctx context.Context, segments ...string) error {
 
 // do makes one request. Its error is a fault; errNoSuch is in its chain where the answer was 404.
 func (m *management) do(ctx context.Context, method, path string, body, out any) error {
+	if m.dry && method != http.MethodGet {
+		return nil
+	}
 	request, err := m.request(ctx, method, path, body)
 	if err != nil {
 		return fault.Wrap(err, fault.BadRequest, "bus.management", "%s %s of the management API cannot be asked", method, path)
@@ -99,10 +120,12 @@ func (m *management) do(ctx context.Context, method, path string, body, out any)
 	if response.StatusCode/100 != 2 {
 		return m.refusal(response, method+" "+path)
 	}
-	if out == nil {
-		_, err = io.Copy(io.Discard, response.Body)
-	} else {
-		err = json.NewDecoder(response.Body).Decode(out)
+	answer := io.LimitReader(response.Body, managementMost)
+	if out != nil {
+		err = json.NewDecoder(answer).Decode(out)
+	}
+	if err == nil {
+		_, err = io.Copy(io.Discard, answer) // so that the connection serves the next request
 	}
 	if err != nil {
 		return fault.Wrap(err, fault.Unavailable, driver.ReasonEngine, "the management API's answer to %s %s cannot be read", method, path)
@@ -128,22 +151,27 @@ func (m *management) request(ctx context.Context, method, path string, body any)
 	return request, nil
 }
 
+// secrets are what stands between "://" and "@" of a URL, also of one that was cut off.
+var secrets = regexp.MustCompile(`://[^\s"/]*(@|$)`)
+
 func (m *management) refusal(response *http.Response, what string) error {
 	const most = 300
-	text, _ := io.ReadAll(io.LimitReader(response.Body, most))
-	said := fmt.Errorf("HTTP status %d: %s", response.StatusCode, strings.ToValidUTF8(string(text), "?"))
+	text, _ := io.ReadAll(io.LimitReader(response.Body, 64*most))
+	text = secrets.ReplaceAll(text, []byte("://xxxxx$1")) // the broker repeats upstreams that it does not like
+	said := fmt.Errorf("HTTP status %d: %s", response.StatusCode, strings.ToValidUTF8(string(text[:min(len(text), most)]), "?"))
 	remedy := ""
 	switch response.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden:
+		said = fmt.Errorf("%w: %w", errForbidden, said)
 		remedy = fmt.Sprintf(": check the password of %s, and that it is tagged monitoring to read, policymaker to join zones, administrator to make users (rabbitmqctl set_user_tags)", m.user)
 	case http.StatusNotFound:
-		said = errors.Join(errNoSuch, said)
+		said = fmt.Errorf("%w: %w", errNoSuch, said)
 	case http.StatusBadRequest:
 		if bytes.Contains(text, []byte("exchange type")) {
-			remedy = ": install and enable the plugin rabbitmq_h2_exchange on every node"
+			remedy = ": " + enable(pluginExchange)
 		}
 		if bytes.Contains(text, []byte("component")) {
-			remedy = ": enable the plugin rabbitmq_federation on every node"
+			remedy = ": " + enable(pluginFederation)
 		}
 	}
 	return fault.Wrap(said, fault.Unavailable, driver.ReasonEngine, "the broker refused %s of its management API%s", what, remedy)

@@ -3,6 +3,7 @@ package rabbitbus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,16 +11,19 @@ import (
 	"github.com/hansom-platform/hansom/fault"
 )
 
-// A User is who a service logs in to the broker as.
+// A User is who processes log in to the broker as. It has one of three purposes: to run Services, to be the binding
+// service's (Keeper), or to be the links' of another zone (Zone).
 type User struct {
 	Name     string
-	Password string // of AddUser only
-	// Service is whose queues it may open: those of the service's instances, named <service>-<UUID>.
-	Service string
-	// Groups are the durable groups that it may be a member of ([Service]).
+	Password string // of AddUser only; empty keeps that of a user who is there
+	// Services are those whose queues it may open: of their instances, named <service>-<UUID>.
+	Services []string
+	// Groups are the durable groups that it may be a member of (Services).
 	Groups []string
 	// Keeper makes it the user of a binding service, which may change bindings, exchanges and federation.
 	Keeper bool
+	// Zone makes it the user that the brokers of that zone log in as, to take what goes there.
+	Zone string
 }
 
 // tagUser marks the users that AddUser made; tagKeeper lets one use the management API.
@@ -38,25 +42,29 @@ type Permissions struct {
 
 const patternUUID = `[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`
 
-// Permissions returns the least that the user needs: to serve, call, publish and subscribe. A service may
+// Permissions returns the least that the user needs. A service may serve, call, publish and subscribe. It may
 // neither bind itself to h2, nor open another's queue, nor read what could not be routed.
 // Queues of replies and of ephemeral subscriptions have random names and are exclusive, so
-// that nobody else can open them whatever the pattern.
+// that nobody else can open them whatever the pattern. The links of another zone take from the exchanges that lead there.
 func (u User) Permissions() Permissions {
-	if u.Keeper {
+	switch {
+	case u.Keeper:
 		return Permissions{".*", ".*", ".*"}
+	case u.Zone != "":
+		const own = `federation: .*`
+		return Permissions{
+			Configure: `^` + own + `$`,
+			Write:     `^` + own + `$`,
+			Read:      `^(` + own + `|h2\.((direct|topic)\.)?zone\.` + regexp.QuoteMeta(u.Zone) + `)$`,
+		}
 	}
 	groups := u.Groups
 	if len(groups) == 0 {
-		groups = []string{u.Service}
+		groups = u.Services
 	}
-	var names []string
-	for _, g := range groups {
-		names = append(names, regexp.QuoteMeta(escape(g)))
-	}
-	group := `(` + strings.Join(names, "|") + `)`
+	group := anyOf(groups, escape)
 	own := strings.Join([]string{
-		regexp.QuoteMeta(u.Service) + `-` + patternUUID,
+		anyOf(u.Services, nil) + `-` + patternUUID,
 		`h2\.(reply|events)\..*`,
 		`(h2\.lock\.)?h2\.group\.` + group + `=t=.*`,
 		`h2\.retry\.[0-9]+\.` + group + `=t=.*`,
@@ -69,15 +77,44 @@ func (u User) Permissions() Permissions {
 	}
 }
 
+// anyOf is a pattern of these names, as they are or as spell writes them.
+func anyOf(names []string, spell func(string) string) string {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		if spell != nil {
+			name = spell(name)
+		}
+		quoted[i] = regexp.QuoteMeta(name)
+	}
+	return `(` + strings.Join(quoted, "|") + `)`
+}
+
 func (u User) check() error {
-	if u.Name == "" || u.Password == "" || (u.Service == "" && !u.Keeper) {
-		return fault.New(fault.BadRequest, "bus.bad_user", "user %q of service %q: name, password and service must be given", u.Name, u.Service)
+	bad := func(format string, arguments ...any) error {
+		return fault.New(fault.BadRequest, "bus.bad_user", "user %q: %s", u.Name, fmt.Sprintf(format, arguments...))
+	}
+	purposes := 0
+	for _, has := range []bool{len(u.Services) > 0, u.Keeper, u.Zone != ""} {
+		if has {
+			purposes++
+		}
+	}
+	switch {
+	case u.Name == "":
+		return bad("it has no name")
+	case purposes != 1:
+		return bad("want services, or a keeper, or a zone, got %d of these", purposes)
+	case len(u.Groups) > 0 && len(u.Services) == 0:
+		return bad("groups are for a user of services")
+	case slices.Contains(u.Services, "") || slices.Contains(u.Groups, ""):
+		return bad("a service or group has no name")
 	}
 	return nil
 }
 
 // AddUser makes a user of the broker, or gives one that AddUser made these rights and this
-// password. It needs a management user tagged administrator.
+// password. Connections that it has stay, with the rights that they have looked up. It needs a management user
+// tagged administrator.
 func AddUser(ctx context.Context, config Config, u User) (report Report, err error) {
 	if err := u.check(); err != nil {
 		return report, err
@@ -86,31 +123,44 @@ func AddUser(ctx context.Context, config Config, u User) (report Report, err err
 	if err != nil {
 		return report, err
 	}
+	defer api.close()
 	old, err := api.findUser(ctx, u.Name)
-	switch {
-	case err == nil && !old.ours():
+	switch made := errors.Is(err, errNoSuch); {
+	case err != nil && !made:
+		return report, err
+	case !made && !old.ours():
 		return report, fault.New(fault.Conflict, "bus.foreign_user",
 			"the broker has a user %s that was not made by hansom: choose another name", u.Name)
-	case err != nil && !errors.Is(err, errNoSuch):
-		return report, err
+	case made && u.Password == "":
+		return report, fault.New(fault.NotFound, "bus.no_user", "there is no user %s yet whose password could be kept: give one", u.Name)
+	case made:
+		report.add("made user %s", u.Name)
+	case u.Password == "":
+		report.add("set rights of user %s", u.Name)
+	default:
+		report.add("set password and rights of user %s", u.Name)
 	}
-	made := err != nil
+	if err := api.put(ctx, u.account(old), "users", u.Name); err != nil {
+		return Report{}, err
+	}
+	if err := api.put(ctx, u.Permissions(), "permissions", api.vhost, u.Name); err != nil {
+		return report, api.noVhost(err)
+	}
+	return report, nil
+}
+
+// account is what the management API takes for the user; old is what it was.
+func (u User) account(old listedUser) map[string]any {
 	tags := tagUser
 	if u.Keeper {
 		tags += "," + tagKeeper
 	}
-	if err := api.put(ctx, map[string]any{"password": u.Password, "tags": tags}, "users", u.Name); err != nil {
-		return report, err
+	account := map[string]any{"tags": tags, "password": u.Password}
+	if u.Password == "" {
+		delete(account, "password")
+		account["password_hash"], account["hashing_algorithm"] = old.PasswordHash, old.Hashing
 	}
-	if err := api.put(ctx, u.Permissions(), "permissions", api.vhost, u.Name); err != nil {
-		return report, err
-	}
-	if made {
-		report.add("made user %s", u.Name)
-	} else {
-		report.add("set password and rights of user %s", u.Name)
-	}
-	return report, nil
+	return account
 }
 
 // UserInfo is a user as the broker has it.
@@ -126,6 +176,7 @@ func Users(ctx context.Context, config Config) ([]UserInfo, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer api.close()
 	var listed []listedUser
 	if err := api.get(ctx, &listed, "users"); err != nil {
 		return nil, err
@@ -135,7 +186,7 @@ func Users(ctx context.Context, config Config) ([]UserInfo, error) {
 		Permissions
 	}
 	if err := api.get(ctx, &permissions, "vhosts", api.vhost, "permissions"); err != nil {
-		return nil, err
+		return nil, api.noVhost(err)
 	}
 	rights := map[string]Permissions{}
 	for _, p := range permissions {
@@ -157,6 +208,7 @@ func RemoveUser(ctx context.Context, config Config, name string) error {
 	if err != nil {
 		return err
 	}
+	defer api.close()
 	u, err := api.findUser(ctx, name)
 	if err != nil && !errors.Is(err, errNoSuch) {
 		return err
@@ -168,8 +220,10 @@ func RemoveUser(ctx context.Context, config Config, name string) error {
 }
 
 type listedUser struct {
-	Name string `json:"name"`
-	Tags any    `json:"tags"` // a list; before RabbitMQ 3.9 text with commas
+	Name         string `json:"name"`
+	Tags         any    `json:"tags"` // a list; before RabbitMQ 3.9 text with commas
+	PasswordHash string `json:"password_hash"`
+	Hashing      string `json:"hashing_algorithm"`
 }
 
 func (m *management) findUser(ctx context.Context, name string) (u listedUser, err error) {

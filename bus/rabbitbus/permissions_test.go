@@ -23,7 +23,7 @@ func TestUsersHaveLeastRights(t *testing.T) {
 	}
 	e := startEngine(t, topologies[0])
 	admin := e.connect(zoneA)
-	user := User{Name: "eta", Password: "p@ss/word", Service: "core.eta"}
+	user := User{Name: "eta", Password: "p@ss/word", Services: []string{"core.eta"}}
 	for range 2 {
 		if _, err := AddUser(t.Context(), e.config(zoneA), user); err != nil {
 			t.Fatal(err)
