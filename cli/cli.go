@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hansom-platform/hansom/cli/audit"
+	"github.com/hansom-platform/hansom/cli/bus"
 	"github.com/hansom-platform/hansom/cli/call"
 	"github.com/hansom-platform/hansom/cli/city"
 	"github.com/hansom-platform/hansom/cli/config"
@@ -86,7 +87,7 @@ of taxis, in one process; the other commands look into a running platform and st
 		call.New(f, nil), ls.New(f), traffic.New(f), why.New(f, nil),
 		config.New(f), city.New(f),
 		login.New(f, nil), logout.New(f, nil), whoami.New(f, nil),
-		user.New(f), session.New(f), grant.New(f), identity.New(f), audit.New(f, nil), deadletter.New(f),
+		user.New(f), session.New(f), grant.New(f), identity.New(f), audit.New(f, nil), deadletter.New(f), bus.New(f),
 		version.New(f, nil),
 	)
 	root.AddCommand(reference.New(root))

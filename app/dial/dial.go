@@ -140,11 +140,30 @@ func natsCoord(ctx context.Context, rawURL string) (coorddriver.Coord, error) {
 	return natscoord.Open(ctx, rawURL)
 }
 
-// Redacted is rawURL without its password, for messages and logs.
+// Redacted is rawURL without its passwords, for messages and logs: its own, and that of a
+// URL among its parameters.
 func Redacted(rawURL string) string {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return "(unreadable URL)"
 	}
+	if u.RawQuery == "" {
+		return u.Redacted()
+	}
+	q, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		u.RawQuery = "(unreadable)"
+		return u.Redacted()
+	}
+	for _, values := range q {
+		for i, v := range values {
+			if inner, err := url.Parse(v); err != nil {
+				values[i] = "(unreadable)"
+			} else if inner.User != nil {
+				values[i] = inner.Redacted()
+			}
+		}
+	}
+	u.RawQuery = q.Encode()
 	return u.Redacted()
 }

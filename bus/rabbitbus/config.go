@@ -19,9 +19,11 @@ import (
 
 const (
 	defaultHeartbeat = 2 * time.Second
-	portManagement   = "15672"
 	portPlain        = "5672"
 	portTLS          = "5671"
+
+	portManagement    = "15672"
+	portManagementTLS = "15671"
 )
 
 // Config says where the broker is and who connects.
@@ -34,7 +36,7 @@ type Config struct {
 	// Name is shown in the broker's list of connections.
 	Name string
 	// Management is the base URL of the broker's management API, with user and password
-	// (those of URL, on port 15672 of its host). Only binding services use it.
+	// (those of URL, on port 15672 of its host; https on 15671 for amqps). Only binding services use it.
 	Management string
 	// Zones are the brokers' URLs in the region's other zones. Only binding services use them.
 	Zones map[string][]string
@@ -74,11 +76,20 @@ func ParseURL(raw string) (Config, error) {
 		return Config{}, err
 	}
 	if c.Management == "" {
-		c.Management = (&url.URL{Scheme: "http", User: u.User, Host: net.JoinHostPort(u.Hostname(), portManagement)}).String()
+		c.Management = defaultManagement(u).String()
 	}
 	u.RawQuery = ""
 	c.URL = u.String()
 	return c, nil
+}
+
+// defaultManagement is the management API beside a broker: over TLS where the broker is, as it gets the same password.
+func defaultManagement(broker *url.URL) *url.URL {
+	scheme, port := "http", portManagement
+	if broker.Scheme == "amqps" {
+		scheme, port = "https", portManagementTLS
+	}
+	return &url.URL{Scheme: scheme, User: broker.User, Host: net.JoinHostPort(broker.Hostname(), port)}
 }
 
 // redacted shows neither the password nor the parameters, where management's may be.

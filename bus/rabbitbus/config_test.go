@@ -27,6 +27,7 @@ func TestParseURL(t *testing.T) {
 			Heartbeat: 5 * time.Second, Management: "https://m:1",
 			Zones: map[string][]string{"b": {"amqp://u:p@b1:5672", "amqps://u:p@b2"}},
 		}},
+		{"amqps://u:p@h", Config{URL: "amqps://u:p@h", Heartbeat: 2 * time.Second, Management: "https://u:p@h:15671"}},
 		{"amqp://u:p%40@[::1]:5/", Config{URL: "amqp://u:p%40@[::1]:5/", Heartbeat: 2 * time.Second, Management: "http://u:p%40@[::1]:15672"}},
 	} {
 		got, err := ParseURL(test.url)

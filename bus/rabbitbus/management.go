@@ -40,7 +40,7 @@ func newManagement(c Config) (*management, error) {
 	}
 	at := c.Management
 	if at == "" {
-		at = "http://" + broker.Hostname() + ":" + portManagement
+		at = defaultManagement(broker).String()
 	}
 	u, err := url.Parse(at)
 	if err != nil || u.Host == "" {

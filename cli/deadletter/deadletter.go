@@ -40,7 +40,7 @@ func New(f *factory.Factory) *cobra.Command {
 }
 
 func (o *Options) bind(cmd *cobra.Command) {
-	o.Connection.Bind(cmd)
+	o.Connection.BindBus(cmd)
 	o.Format.Bind(cmd)
 }
 

@@ -76,11 +76,16 @@ type Connection struct {
 
 // Bind adds the flags to cmd. One that cmd has already keeps its meaning.
 func (c *Connection) Bind(cmd *cobra.Command) {
+	c.BindBus(cmd)
+	cmd.Flags().StringVar(&c.Session, "session", "", "secret of the `session` to act with (default $HANSOM_SESSION, else that of \"hansom login\", else that of admin.json)")
+}
+
+// BindBus is Bind for a verb that only uses the bus itself, and so acts with no session.
+func (c *Connection) BindBus(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&c.Bus, "bus", "", "`URL` of the platform's bus (default $HANSOM_BUS, else what admin.json in the data folder says)")
 	f.StringVar(&c.Data, "data", app.DefaultData, "data `folder` of the `hansom up` to talk to")
 	_ = cmd.MarkFlagDirname("data")
-	f.StringVar(&c.Session, "session", "", "secret of the `session` to act with (default $HANSOM_SESSION, else that of \"hansom login\", else that of admin.json)")
 	if f.Lookup("region") == nil {
 		f.StringVar(&c.Zone.Region, "region", "", "`region` to route from (default $HANSOM_REGION, else local)")
 	}
