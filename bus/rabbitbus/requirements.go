@@ -15,14 +15,26 @@ const (
 	pluginFederation = "rabbitmq_federation"
 )
 
+// A listedNode is a node of the cluster as the management API shows it.
+type listedNode struct {
+	Name         string
+	Running      bool
+	Applications []struct{ Name string }
+	Enabled      []string `json:"enabled_plugins"` // without those that others need
+}
+
+// lacks is false too where a node has not told yet, as in its first seconds.
+func (n listedNode) lacks(plugin string) bool {
+	if !n.Running || len(n.Applications) == 0 {
+		return false
+	}
+	return !slices.Contains(n.Enabled, plugin) && !slices.ContainsFunc(n.Applications, func(a struct{ Name string }) bool { return a.Name == plugin })
+}
+
 // plugins finds out that every running node has what the setup needs. A user who may not list nodes
 // learns of it from the first refusal.
 func (s *setup) plugins(ctx context.Context) error {
-	var nodes []struct {
-		Name         string
-		Running      bool
-		Applications []struct{ Name string }
-	}
+	var nodes []listedNode
 	err := s.api.get(ctx, &nodes, "nodes")
 	if isForbidden(err) {
 		return nil
@@ -36,9 +48,8 @@ func (s *setup) plugins(ctx context.Context) error {
 	}
 	for _, n := range nodes {
 		for _, plugin := range wanted {
-			runs := slices.ContainsFunc(n.Applications, func(a struct{ Name string }) bool { return a.Name == plugin })
-			if n.Running && !runs {
-				return fault.New(fault.Unavailable, driver.ReasonEngine, "node %s does not run the plugin %s: %s", n.Name, plugin, enable(plugin))
+			if n.lacks(plugin) {
+				return fault.New(fault.Unavailable, driver.ReasonEngine, "node %s does not have the plugin %s: %s", n.Name, plugin, enable(plugin))
 			}
 		}
 	}
