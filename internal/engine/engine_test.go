@@ -3,9 +3,11 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -61,6 +63,32 @@ func TestChild(t *testing.T) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		t.Errorf("the lock is held after the child's end: %v", err)
 	}
+}
+
+func TestKillEndsGrandchildren(t *testing.T) {
+	dir := t.TempDir()
+	p, err := Run(Command{
+		Program: "/bin/sh", Arguments: []string{"-c", "sleep 60 & echo $!; wait"}, Output: filepath.Join(dir, "output"),
+	})
+	must(t, err)
+	t.Cleanup(func() { must(t, p.Kill()) })
+	ctx, cancel := context.WithTimeout(t.Context(), Patience)
+	defer cancel()
+	var grandchild int
+	must(t, Await(ctx, p.Done(), func(context.Context) error {
+		said, err := os.ReadFile(filepath.Join(dir, "output"))
+		if err == nil {
+			grandchild, err = strconv.Atoi(strings.TrimSpace(string(said)))
+		}
+		return err
+	}))
+	must(t, p.Kill())
+	must(t, Await(ctx, nil, func(context.Context) error {
+		if err := syscall.Kill(grandchild, 0); !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("process %d, which the killed one started: %v, want that it is gone", grandchild, err)
+		}
+		return nil
+	}))
 }
 
 func TestRunMissingProgram(t *testing.T) {

@@ -87,10 +87,13 @@ func (p *Process) Signal(s syscall.Signal) error {
 	return nil
 }
 
-// Kill ends it as kill -9 does, and returns when it is gone.
+// Kill ends it, and what it started in its group, as kill -9 does. It returns when the process is gone; the others are ended by
+// then, but may be on their way out.
 func (p *Process) Kill() error {
-	if err := p.Signal(syscall.SIGKILL); err != nil {
-		return err
+	if p.Runs() {
+		if err := syscall.Kill(-p.PID(), syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("kill process %d (%s) and its group: %w", p.PID(), p.command.Path, err)
+		}
 	}
 	<-p.done
 	return nil

@@ -90,10 +90,24 @@ func processesIn(t *testing.T, dir string) (found []string) {
 		env, _ := os.ReadFile(filepath.Join(process, "environ"))
 		cwd, _ := os.Readlink(filepath.Join(process, "cwd"))
 		if strings.Contains(string(env), dir) || strings.HasPrefix(cwd, dir) {
-			found = append(found, process)
+			command, _ := os.ReadFile(filepath.Join(process, "cmdline"))
+			found = append(found, fmt.Sprintf("%s (%q)", process, command))
 		}
 	}
 	return found
+}
+
+// nothingRunsIn waits for the end of what was killed.
+func nothingRunsIn(t *testing.T, dir string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), engine.Patience)
+	defer cancel()
+	must(t, engine.Await(ctx, nil, func(context.Context) error {
+		if left := processesIn(t, dir); len(left) > 0 {
+			return fmt.Errorf("there are still %v", left)
+		}
+		return nil
+	}))
 }
 
 func TestNodeLives(t *testing.T) {
@@ -146,9 +160,7 @@ func TestNodeLives(t *testing.T) {
 
 	// A broker is the same after it was closed, and nothing of it runs in between.
 	must(t, b.Close(ctx))
-	if left := processesIn(t, b.config.Dir); len(left) > 0 {
-		t.Errorf("after Close there are %v", left)
-	}
+	nothingRunsIn(t, b.config.Dir)
 	if n.Start(ctx) == nil {
 		t.Error("a node of a closed broker was started")
 	}
@@ -231,8 +243,8 @@ func TestStartRefuses(t *testing.T) {
 			if !strings.Contains(err.Error(), test.want) {
 				t.Errorf("the error is %v, want it to name %q", err, test.want)
 			}
-			if dir := test.config.Dir; dir != "" && len(processesIn(t, dir)) > 0 {
-				t.Errorf("after the failure there are %v", processesIn(t, dir))
+			if test.config.Dir != "" {
+				nothingRunsIn(t, test.config.Dir)
 			}
 		})
 	}
@@ -249,9 +261,7 @@ func TestStartEndsWithContext(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("the error is %v, want that the deadline is exceeded", err)
 	}
-	if left := processesIn(t, dir); len(left) > 0 {
-		t.Errorf("there are %v", left)
-	}
+	nothingRunsIn(t, dir)
 }
 
 // TestMain runs, in a process of its own, what TestEndsWithItsProgram kills.

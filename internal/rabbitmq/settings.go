@@ -155,6 +155,7 @@ func (n *Node) env() []string {
 		"LANG":                 "C.UTF-8",
 		"ERL_EPMD_PORT":        fmt.Sprint(n.broker.state.Epmd),
 		"ERL_EPMD_ADDRESS":     "127.0.0.1",
+		"ERL_ZFLAGS":           "-start_epmd false", // the broker runs one: a node's own would outlive it
 		"ERL_CRASH_DUMP":       n.path("erl_crash.dump"),
 		"ERL_CRASH_DUMP_BYTES": "0",
 
