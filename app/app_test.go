@@ -314,3 +314,19 @@ func TestWrongConfigurationsAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestRabbitMQDoesNotCoordinate(t *testing.T) {
+	c := app.Config{Bus: "amqp://user:secret@127.0.0.1:5672", Services: []string{"kernel.binding"}, Logger: slog.New(slog.DiscardHandler)}
+	_, err := app.New(c)
+	if err == nil || !strings.Contains(err.Error(), "--coord") || strings.Contains(err.Error(), "secret") {
+		t.Errorf("kernel.binding on RabbitMQ without coordination: want an error that names --coord and no password, got %v", err)
+	}
+	c.Services = []string{"core.eta"}
+	if _, err := app.New(c); err != nil {
+		t.Errorf("core.eta, which does not coordinate: want no error, got %v", err)
+	}
+	c.Services, c.Coord = []string{"kernel.binding"}, "nats://127.0.0.1:4222"
+	if _, err := app.New(c); err != nil {
+		t.Errorf("kernel.binding with coordination on NATS: want no error, got %v", err)
+	}
+}

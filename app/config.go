@@ -18,7 +18,9 @@ import (
 	"github.com/hansom-platform/hansom/app/dial"
 	"github.com/hansom-platform/hansom/bus"
 	"github.com/hansom-platform/hansom/gateway"
+	"github.com/hansom-platform/hansom/kernel/binding"
 	"github.com/hansom-platform/hansom/kernel/config"
+	"github.com/hansom-platform/hansom/kernel/discovery"
 	"github.com/hansom-platform/hansom/kernel/login"
 	"github.com/hansom-platform/hansom/platform/auth"
 )
@@ -59,7 +61,7 @@ type Config struct {
 	// amqp:// or amqps://. With RabbitMQ the embedded NATS server remains, for coordination.
 	Engine string
 	// Coord is the URL of the coordination engine, for the kernel's services.
-	// Default: Bus, without its parameters.
+	// Default: Bus, without its parameters, where that can coordinate: RabbitMQ cannot.
 	Coord string
 
 	// Environment is which platform this is: tokens of one are worth nothing in
@@ -155,7 +157,7 @@ func withoutParameters(rawURL string) string {
 
 // check finds what cannot be right, before anything starts. c has its defaults.
 func (c Config) check() error {
-	errs := []error{c.checkServices(), c.checkStored(), c.checkEngine()}
+	errs := []error{c.checkServices(), c.checkStored(), c.checkEngine(), c.checkCoord()}
 	for _, w := range []struct{ what, value string }{
 		{"region", c.Zone.Region}, {"zone", c.Zone.Zone}, {"version", c.Version}, {"overlay", c.Overlay}, {"environment", c.Environment},
 	} {
@@ -206,6 +208,19 @@ func (c Config) checkStored() error {
 	return nil
 }
 
+// checkCoord finds services that coordinate and were told of nothing that can.
+func (c Config) checkCoord() error {
+	if c.embedded() || !isRabbit(c.Coord) {
+		return nil
+	}
+	for _, name := range c.Services {
+		if name == discovery.Name || name == binding.Name || name == gateway.Name {
+			return fmt.Errorf("%s needs coordination, which RabbitMQ does not offer: say where it is with --coord nats://user:password@host:4222", name)
+		}
+	}
+	return nil
+}
+
 func (c Config) checkEngine() error {
 	switch {
 	case c.Engine == EngineNATS, c.Engine == EngineRabbitMQ, c.runningRabbit():
@@ -216,8 +231,10 @@ func (c Config) checkEngine() error {
 }
 
 // runningRabbit tells that the embedded platform uses a RabbitMQ that is not its own.
-func (c Config) runningRabbit() bool {
-	return strings.HasPrefix(c.Engine, "amqp://") || strings.HasPrefix(c.Engine, "amqps://")
+func (c Config) runningRabbit() bool { return isRabbit(c.Engine) }
+
+func isRabbit(rawURL string) bool {
+	return strings.HasPrefix(rawURL, "amqp://") || strings.HasPrefix(rawURL, "amqps://")
 }
 
 // CheckWord returns an error for a region, zone, version or overlay that cannot be

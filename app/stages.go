@@ -16,11 +16,13 @@ import (
 	"github.com/hansom-platform/hansom/platform"
 	"github.com/hansom-platform/hansom/platform/telemetry"
 	hansompb "github.com/hansom-platform/hansom/proto/hansom"
+	bindingpb "github.com/hansom-platform/hansom/proto/kernel/binding"
 )
 
 const (
 	boundInterval     = 20 * time.Millisecond
-	boundIntervalMost = 200 * time.Millisecond // asking RabbitMQ takes a request to its management API
+	boundIntervalMost = 200 * time.Millisecond
+	boundLimit        = time.Second // for one answer
 	boundPatience     = 5 * time.Second
 
 	// embeddedLeaderTTL is short, because an engine in this process cannot be cut
@@ -173,7 +175,9 @@ func (i *instance) healthy(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// awaitBound returns true when the bus has a binding for the instance.
+// awaitBound returns true when the bus has a binding for the instance, as kernel.binding
+// says: a service's own user of a broker may not read bindings. An instance of kernel.binding is
+// asked as any other: that one is bound is shown by the answer.
 func (a *App) awaitBound(ctx context.Context, i *instance) bool {
 	select {
 	case <-i.ready:
@@ -184,31 +188,30 @@ func (a *App) awaitBound(ctx context.Context, i *instance) bool {
 	defer tick.Stop()
 	patience := time.NewTimer(boundPatience)
 	defer patience.Stop()
-	for wait := boundInterval; !a.bound(ctx, i.service); wait = min(2*wait, boundIntervalMost) {
+	for wait := boundInterval; ; {
+		bound, err := a.bound(ctx, i.service)
+		if bound {
+			return true
+		}
 		select {
 		case <-tick.C:
+			wait = min(2*wait, boundIntervalMost)
 			tick.Reset(wait)
 		case <-patience.C:
 			a.log.Warn("the instance is registered but not bound: does kernel.binding run in its zone?",
-				"instance", i.service.ID(), "region", a.config.Zone.Region, "zone", a.config.Zone.Zone)
+				"instance", i.service.ID(), "region", a.config.Zone.Region, "zone", a.config.Zone.Zone, "error", err)
 		case <-ctx.Done():
 			return false
 		}
 	}
-	return true
 }
 
-func (a *App) bound(ctx context.Context, s *platform.Service) bool {
-	bindings, err := s.Bus().Bindings(ctx, s.Zone())
-	if err != nil {
-		return false
-	}
-	for _, b := range bindings {
-		if b.Instance == s.ID() {
-			return true
-		}
-	}
-	return false
+func (a *App) bound(ctx context.Context, s *platform.Service) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, boundLimit)
+	defer cancel()
+	z := s.Zone()
+	answer, err := bindingpb.NewBindingClient(s).IsBound(ctx, &bindingpb.IsBoundRequest{Instance: s.ID(), Region: z.Region, Zone: z.Zone})
+	return answer.GetBound(), err
 }
 
 // openCoord connects one of the kernel's services, or the thin API.

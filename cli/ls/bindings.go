@@ -41,6 +41,9 @@ func bindings(ctx context.Context, f *factory.Factory, o *Options) error {
 	if err != nil {
 		return err
 	}
+	for _, z := range response.GetSilent() {
+		_, _ = fmt.Fprintf(f.Err, "warning: what is bound in zone %s is not known: %s\n", z.GetZone(), z.GetWhy())
+	}
 	all := response.GetBindings()
 	if o.Service != "" && len(all) == 0 {
 		return fmt.Errorf("nothing is bound for %s; `hansom ls services` shows what runs", o.Service)

@@ -57,7 +57,7 @@ There is ` + strings.Join(app.Services(), ", ") + `.`,
 	fl, c := cmd.Flags(), &o.Config
 	fl.StringVar(&c.Version, "version", "", "`version` of the services (default that of this program)")
 	fl.StringVar(&c.Overlay, "overlay", "", "`label`: take only requests that carry it")
-	fl.StringVar(&c.Coord, "coord", "", "`URL` of coordination, for kernel services (default the bus)")
+	fl.StringVar(&c.Coord, "coord", "", "`URL` of coordination, for kernel services and api.gateway (default that of the platform on --data, else the bus; RabbitMQ cannot coordinate)")
 	fl.StringVar(&c.Store, "store", "", "`URL` of the store, for kernel.config and kernel.login, such as sqlite:data/store.db")
 	fl.StringVar(&c.Keys, "keys", "", "`file` with the environment's keys, for kernel.config and kernel.login, such as data/keys.json")
 	_ = cmd.MarkFlagFilename("keys")
@@ -76,7 +76,7 @@ func serve(ctx context.Context, f *factory.Factory, o *Options) error {
 		return err
 	}
 	o.Config.Logger = log
-	if o.Config.Bus, _, err = f.BusURL(o.Connection); err != nil {
+	if err := o.find(f); err != nil {
 		return err
 	}
 	if f.Env("HANSOM_IDENTITY") == "" && o.Config.Keys == "" {
@@ -87,6 +87,19 @@ func serve(ctx context.Context, f *factory.Factory, o *Options) error {
 		return &factory.UsageError{Err: err, Hint: "hansom run"}
 	}
 	return up.Serve(ctx, f, a, func(w io.Writer) { ready(w, a) })
+}
+
+// find fills in the bus, and coordination where a data folder says where both are.
+func (o *Options) find(f *factory.Factory) (err error) {
+	if o.Config.Bus, _, err = f.BusURL(o.Connection); err != nil {
+		return err
+	}
+	if o.Config.Coord != "" || o.Connection.Bus != "" || f.Env("HANSOM_BUS") != "" {
+		return nil
+	}
+	admin, err := f.Admin(o.Connection.Data)
+	o.Config.Coord = admin.Coord
+	return err
 }
 
 // credentialLife is longer than a process lives that somebody started by hand.

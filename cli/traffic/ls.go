@@ -46,6 +46,9 @@ func list(ctx context.Context, f *factory.Factory, o *Options) error {
 	if o.Format == output.JSON {
 		return output.Message(f.Out, response)
 	}
+	for _, z := range response.GetSilent() {
+		warn(f, []string{fmt.Sprintf("what is bound in zone %s is not known: %s", z.GetZone(), z.GetWhy())})
+	}
 	return table(f, response.GetServices())
 }
 

@@ -5,8 +5,9 @@
 //
 // In each zone one instance leads, elected in coord. It applies the bindings of
 // the instances that run in its zone, and no others: those of another zone are their
-// leader's. Clients see the bindings of all zones and take the nearest (the
-// routing rule of package bus), so that a split is exact within each zone.
+// leader's. Requests go to the nearest of all zones' (the routing rule of package bus), so that a
+// split is exact within each zone. What is bound in another zone an instance of that zone is asked,
+// over the bus, for operators only.
 //
 // # What an instance knows
 //
@@ -35,6 +36,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hansom-platform/hansom/bus"
 	"github.com/hansom-platform/hansom/coord"
 	"github.com/hansom-platform/hansom/platform"
 	bindingpb "github.com/hansom-platform/hansom/proto/kernel/binding"
@@ -82,6 +84,7 @@ type binding struct {
 	picture   *picture
 	splits    *splits
 	discovery *finder
+	reading   *reading
 	suspicion chan struct{} // holds a token while the picture may lack something
 	drifted   atomic.Uint64 // bindings that an audit found wrong, since the start
 }
@@ -102,6 +105,7 @@ func New(c *coord.Coord, config Config, opts ...platform.Option) *platform.Servi
 	b.svc = platform.New(Name, append(opts, platform.RegisterWith(registry{b}))...)
 	b.log = b.svc.Logger()
 	b.discovery = newFinder(b.svc)
+	b.reading = &reading{read: func(ctx context.Context) ([]bus.Binding, error) { return b.svc.Bus().Bindings(ctx, b.zone()) }}
 	bindingpb.RegisterBinding(b.svc, b)
 	b.svc.Subscribe(platform.Subscription{Topic: "discovery.*"}, b.heard)
 	b.svc.Background(b.discovery.search)

@@ -351,6 +351,76 @@ func TestEachZoneBindsItsOwn(t *testing.T) {
 	})
 }
 
+// boundThere returns what an instance of kernel.binding in zone a says of core.eta in
+// zone b, as "version=weight state", and of which zones it knows nothing.
+func (z *zone) boundThere(of *platform.Service) (words, silent []string) {
+	z.t.Helper()
+	response, err := z.client.Bindings(platform.To(z.t.Context(), of.ID()), &bindingpb.BindingsRequest{Service: "core.eta"})
+	if err != nil {
+		z.t.Fatalf("list the bindings: %v", err)
+	}
+	for _, b := range response.GetBindings() {
+		if b.GetZone() == "b" {
+			words = append(words, fmt.Sprintf("%s=%d %s", b.GetVersion(), b.GetWeight(), b.GetState()))
+		}
+	}
+	for _, s := range response.GetSilent() {
+		silent = append(silent, s.GetZone())
+	}
+	return words, silent
+}
+
+func TestAnotherZoneSaysWhatIsBoundThere(t *testing.T) {
+	inZone(t, func(t *testing.T, z *zone) {
+		far := bus.Zone{Region: platformtest.Local.Region, Zone: "b"}
+		here := z.binding()
+		there := z.bindingIn(far)
+		z.env.Start(z.eta("2", 1, platform.Place(far))...)
+		z.await(time.Second, func() string {
+			words, silent := z.boundThere(here)
+			if !slices.Equal(words, []string{"2=100 ok"}) || len(silent) > 0 {
+				return fmt.Sprintf("2=100 ok bound in zone b, got %v, silent %v", words, silent)
+			}
+			return ""
+		})
+		traffic, err := z.client.Traffic(platform.To(t.Context(), here.ID()), &bindingpb.TrafficRequest{Service: "core.eta"})
+		if err != nil || len(traffic.GetServices()) != 1 || traffic.GetServices()[0].GetVersions()[0].GetVersion() != "2" {
+			t.Errorf("traffic from zone a: want version 2 of zone b, got %v, %v", traffic, err)
+		}
+		z.kill(there)
+		if words, silent := z.boundThere(here); len(words) > 0 || !slices.Equal(silent, []string{far.String()}) {
+			t.Errorf("after the only kernel.binding of zone b was killed: want the zone named as silent, got %v, silent %v", words, silent)
+		}
+		_, err = z.client.Traffic(platform.To(t.Context(), here.ID()), &bindingpb.TrafficRequest{Service: "core.eta"})
+		if !fault.Is(err, fault.NotFound) || !strings.Contains(err.Error(), far.String()) {
+			t.Errorf("traffic of a service that only zone b has: want NotFound that names the silent zone, got %v", err)
+		}
+	})
+}
+
+func TestInstancesLearnThatTheyAreBound(t *testing.T) {
+	inZone(t, func(t *testing.T, z *zone) {
+		z.binding()
+		eta := z.eta("1", 1)[0]
+		z.env.Start(eta)
+		client := bindingpb.NewBindingClient(eta)
+		ask := func(id string, at bus.Zone) (bool, error) {
+			answer, err := client.IsBound(t.Context(), &bindingpb.IsBoundRequest{Instance: id, Region: at.Region, Zone: at.Zone})
+			return answer.GetBound(), err
+		}
+		z.awaitBound(time.Second, "1=100")
+		if bound, err := ask(eta.ID(), platformtest.Local); err != nil || !bound {
+			t.Errorf("an instance that is bound: want true, got %v, %v", bound, err)
+		}
+		if bound, err := ask("core.eta-0", platformtest.Local); err != nil || bound {
+			t.Errorf("an instance that is not bound: want false, got %v, %v", bound, err)
+		}
+		if _, err := ask(eta.ID(), bus.Zone{Region: platformtest.Local.Region, Zone: "b"}); !fault.Is(err, fault.NotFound) {
+			t.Errorf("an instance of a zone without kernel.binding: want NotFound, got %v", err)
+		}
+	})
+}
+
 func TestOverlayGetsOnlyItsRequests(t *testing.T) {
 	inZone(t, func(t *testing.T, z *zone) {
 		z.binding()

@@ -1,7 +1,6 @@
 package binding
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -18,7 +17,7 @@ import (
 // from this zone: they go to instances of this zone, and to those of others
 // only where it has none.
 func (b *binding) Traffic(ctx context.Context, r *bindingpb.TrafficRequest) (*bindingpb.TrafficResponse, error) {
-	bound, err := b.boundBase(ctx)
+	bound, silent, err := b.boundBase(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -33,13 +32,13 @@ func (b *binding) Traffic(ctx context.Context, r *bindingpb.TrafficRequest) (*bi
 	if r.GetService() != "" {
 		if !services[r.GetService()] {
 			return nil, fault.New(fault.NotFound, "kernel.binding.traffic.service",
-				"no instance of %s is bound in region %s and there is no split for it", r.GetService(), b.zone().Region)
+				"no instance of %s is bound in region %s and there is no split for it%s", r.GetService(), b.zone().Region, without(silent))
 		}
 		services = map[string]bool{r.GetService(): true}
 	}
 	names := slices.Sorted(maps.Keys(services))
 	measured := b.measure(ctx, names, bound)
-	response := &bindingpb.TrafficResponse{}
+	response := &bindingpb.TrafficResponse{Silent: silent}
 	for _, service := range names {
 		t := traffic(bound[service], measured, current[service])
 		t.Service, t.Zone = service, b.zone().String()
@@ -49,49 +48,35 @@ func (b *binding) Traffic(ctx context.Context, r *bindingpb.TrafficRequest) (*bi
 }
 
 // boundBase returns, by service, the bindings without an overlay that requests
-// from this zone are routed by.
-func (b *binding) boundBase(ctx context.Context) (map[string][]bus.Binding, error) {
-	near, far := map[string][]bus.Binding{}, map[string][]bus.Binding{}
-	for _, z := range b.zones() {
-		bindings, err := b.svc.Bus().Bindings(ctx, z)
-		if err != nil {
-			return nil, err
-		}
-		side := far
-		if z == b.zone() {
-			side = near
-		}
-		for _, bound := range bindings {
-			if len(bound.Match) == 0 {
-				side[bound.Service] = append(side[bound.Service], bound)
-			}
-		}
+// from this zone are routed by, as far as zones are not silent.
+func (b *binding) boundBase(ctx context.Context) (map[string][]bus.Binding, []*bindingpb.SilentZone, error) {
+	here, err := b.svc.Bus().Bindings(ctx, b.zone())
+	if err != nil {
+		return nil, nil, err
 	}
-	for service, bindings := range far {
+	near := base(here)
+	there, silent := b.elsewhere(ctx, "")
+	for service, bindings := range base(bound(there)) {
 		if !anyWeight(near[service]) {
 			near[service] = bindings
 		}
 	}
-	return near, nil
+	return near, silent, nil
+}
+
+// base returns bindings without an overlay, by service.
+func base(bindings []bus.Binding) map[string][]bus.Binding {
+	byService := map[string][]bus.Binding{}
+	for _, b := range bindings {
+		if len(b.Match) == 0 {
+			byService[b.Service] = append(byService[b.Service], b)
+		}
+	}
+	return byService
 }
 
 func anyWeight(bindings []bus.Binding) bool {
 	return slices.ContainsFunc(bindings, func(b bus.Binding) bool { return b.Weight > 0 })
-}
-
-// zones returns the zones of this region that are known to have instances, and
-// this one.
-func (b *binding) zones() []bus.Zone {
-	set := map[bus.Zone]bool{b.zone(): true}
-	instances, _ := b.picture.all()
-	for _, i := range instances {
-		if i.GetRegion() == b.zone().Region {
-			set[bus.Zone{Region: i.GetRegion(), Zone: i.GetZone()}] = true
-		}
-	}
-	return slices.SortedFunc(maps.Keys(set), func(x, y bus.Zone) int {
-		return cmp.Compare(x.String(), y.String())
-	})
 }
 
 // served is what one instance said that it served.
@@ -178,38 +163,4 @@ func basisPoints(part, total uint64) uint32 {
 		return 0
 	}
 	return uint32((part*whole + total/2) / total)
-}
-
-// Bindings implements bindingpb.BindingServer.
-func (b *binding) Bindings(ctx context.Context, r *bindingpb.BindingsRequest) (*bindingpb.BindingsResponse, error) {
-	response := &bindingpb.BindingsResponse{Drifted: b.drifted.Load()}
-	for _, z := range b.zones() {
-		actual, err := b.svc.Bus().Bindings(ctx, z)
-		if err != nil {
-			return nil, err
-		}
-		want, _, ok := b.desired(z)
-		if !ok {
-			want = actual
-		}
-		for _, s := range compare(want, actual) {
-			if r.GetService() == "" || s.Service == r.GetService() {
-				response.Bindings = append(response.Bindings, s.message())
-			}
-		}
-	}
-	slices.SortStableFunc(response.Bindings, func(x, y *bindingpb.Bound) int { return cmp.Compare(x.GetService(), y.GetService()) })
-	leader, _, err := b.coord.Leader(ctx, b.election())
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		return nil, err
-	}
-	response.Leader = leader
-	return response, nil
-}
-
-func (s stated) message() *bindingpb.Bound {
-	return &bindingpb.Bound{
-		Service: s.Service, Instance: s.Instance, Version: s.Version, Region: s.Region, Zone: s.Zone,
-		Match: s.Match, Weight: s.Weight, State: s.state,
-	}
 }

@@ -41,11 +41,23 @@ var BindingBindings = &rpc.Endpoint{
 	Service:     "kernel.binding",
 	Name:        "bindings",
 	Roles:       []string{"ADMIN"},
-	Mean:        20 * time.Millisecond,
-	Upper95:     500 * time.Millisecond,
+	Mean:        50 * time.Millisecond,
+	Upper95:     1500 * time.Millisecond,
 	Idempotent:  true,
 	NewRequest:  func() proto.Message { return new(BindingsRequest) },
 	NewResponse: func() proto.Message { return new(BindingsResponse) },
+}
+
+// BindingIsBound is the endpoint isbound of kernel.binding.
+var BindingIsBound = &rpc.Endpoint{
+	Service:     "kernel.binding",
+	Name:        "isbound",
+	Roles:       []string{"SERVICE"},
+	Mean:        20 * time.Millisecond,
+	Upper95:     1000 * time.Millisecond,
+	Idempotent:  true,
+	NewRequest:  func() proto.Message { return new(IsBoundRequest) },
+	NewResponse: func() proto.Message { return new(IsBoundResponse) },
 }
 
 // BindingServer is what a program that serves kernel.binding implements. Errors should be faults.
@@ -54,9 +66,13 @@ type BindingServer interface {
 	SetSplit(context.Context, *SetSplitRequest) (*SetSplitResponse, error)
 	// Traffic shows, per version, what share it is to get and what it got.
 	Traffic(context.Context, *TrafficRequest) (*TrafficResponse, error)
-	// Bindings lists what is bound, from the bus itself, and how that differs from
-	// what should be.
+	// Bindings lists what is bound in the region, from the bus itself, and how that
+	// differs from what should be. What is bound in another zone, an instance of kernel.binding
+	// there is asked.
 	Bindings(context.Context, *BindingsRequest) (*BindingsResponse, error)
+	// IsBound tells whether an instance of the answering instance's zone is bound, from the bus
+	// itself. Instances ask when they start.
+	IsBound(context.Context, *IsBoundRequest) (*IsBoundResponse, error)
 }
 
 // RegisterBinding serves every endpoint of kernel.binding with server.
@@ -77,6 +93,13 @@ func RegisterBinding(r rpc.Registrar, server BindingServer) {
 	})
 	r.Handle(BindingBindings, func(ctx context.Context, request proto.Message) (proto.Message, error) {
 		response, err := server.Bindings(ctx, request.(*BindingsRequest))
+		if err != nil {
+			return nil, err
+		}
+		return response, nil
+	})
+	r.Handle(BindingIsBound, func(ctx context.Context, request proto.Message) (proto.Message, error) {
+		response, err := server.IsBound(ctx, request.(*IsBoundRequest))
 		if err != nil {
 			return nil, err
 		}
@@ -112,6 +135,15 @@ func (c *BindingClient) Traffic(ctx context.Context, request *TrafficRequest) (*
 func (c *BindingClient) Bindings(ctx context.Context, request *BindingsRequest) (*BindingsResponse, error) {
 	response := new(BindingsResponse)
 	if err := c.caller.Call(ctx, BindingBindings, request, response); err != nil {
+		return nil, err
+	}
+	return response, nil
+}
+
+// IsBound calls the endpoint isbound.
+func (c *BindingClient) IsBound(ctx context.Context, request *IsBoundRequest) (*IsBoundResponse, error) {
+	response := new(IsBoundResponse)
+	if err := c.caller.Call(ctx, BindingIsBound, request, response); err != nil {
 		return nil, err
 	}
 	return response, nil

@@ -313,6 +313,7 @@ func (x *TrafficRequest) GetService() string {
 type TrafficResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Services      []*ServiceTraffic      `protobuf:"bytes,1,rep,name=services,proto3" json:"services,omitempty"`
+	Silent        []*SilentZone          `protobuf:"bytes,2,rep,name=silent,proto3" json:"silent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -354,6 +355,66 @@ func (x *TrafficResponse) GetServices() []*ServiceTraffic {
 	return nil
 }
 
+func (x *TrafficResponse) GetSilent() []*SilentZone {
+	if x != nil {
+		return x.Silent
+	}
+	return nil
+}
+
+// SilentZone is a zone of the region of which nothing is known at present.
+type SilentZone struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Zone          string                 `protobuf:"bytes,1,opt,name=zone,proto3" json:"zone,omitempty"` // <region>/<zone>
+	Why           string                 `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SilentZone) Reset() {
+	*x = SilentZone{}
+	mi := &file_kernel_binding_binding_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SilentZone) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SilentZone) ProtoMessage() {}
+
+func (x *SilentZone) ProtoReflect() protoreflect.Message {
+	mi := &file_kernel_binding_binding_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SilentZone.ProtoReflect.Descriptor instead.
+func (*SilentZone) Descriptor() ([]byte, []int) {
+	return file_kernel_binding_binding_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *SilentZone) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *SilentZone) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
 type ServiceTraffic struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Service       string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
@@ -367,7 +428,7 @@ type ServiceTraffic struct {
 
 func (x *ServiceTraffic) Reset() {
 	*x = ServiceTraffic{}
-	mi := &file_kernel_binding_binding_proto_msgTypes[6]
+	mi := &file_kernel_binding_binding_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -379,7 +440,7 @@ func (x *ServiceTraffic) String() string {
 func (*ServiceTraffic) ProtoMessage() {}
 
 func (x *ServiceTraffic) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_binding_binding_proto_msgTypes[6]
+	mi := &file_kernel_binding_binding_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -392,7 +453,7 @@ func (x *ServiceTraffic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceTraffic.ProtoReflect.Descriptor instead.
 func (*ServiceTraffic) Descriptor() ([]byte, []int) {
-	return file_kernel_binding_binding_proto_rawDescGZIP(), []int{6}
+	return file_kernel_binding_binding_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ServiceTraffic) GetService() string {
@@ -443,7 +504,7 @@ type VersionTraffic struct {
 
 func (x *VersionTraffic) Reset() {
 	*x = VersionTraffic{}
-	mi := &file_kernel_binding_binding_proto_msgTypes[7]
+	mi := &file_kernel_binding_binding_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -455,7 +516,7 @@ func (x *VersionTraffic) String() string {
 func (*VersionTraffic) ProtoMessage() {}
 
 func (x *VersionTraffic) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_binding_binding_proto_msgTypes[7]
+	mi := &file_kernel_binding_binding_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -468,7 +529,7 @@ func (x *VersionTraffic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VersionTraffic.ProtoReflect.Descriptor instead.
 func (*VersionTraffic) Descriptor() ([]byte, []int) {
-	return file_kernel_binding_binding_proto_rawDescGZIP(), []int{7}
+	return file_kernel_binding_binding_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *VersionTraffic) GetVersion() string {
@@ -509,13 +570,14 @@ func (x *VersionTraffic) GetRequestsLastMinute() uint64 {
 type BindingsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Service       string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"` // empty: of all services
+	Here          bool                   `protobuf:"varint,2,opt,name=here,proto3" json:"here,omitempty"`      // only what is bound in the answering instance's zone
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *BindingsRequest) Reset() {
 	*x = BindingsRequest{}
-	mi := &file_kernel_binding_binding_proto_msgTypes[8]
+	mi := &file_kernel_binding_binding_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -527,7 +589,7 @@ func (x *BindingsRequest) String() string {
 func (*BindingsRequest) ProtoMessage() {}
 
 func (x *BindingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_binding_binding_proto_msgTypes[8]
+	mi := &file_kernel_binding_binding_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -540,7 +602,7 @@ func (x *BindingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BindingsRequest.ProtoReflect.Descriptor instead.
 func (*BindingsRequest) Descriptor() ([]byte, []int) {
-	return file_kernel_binding_binding_proto_rawDescGZIP(), []int{8}
+	return file_kernel_binding_binding_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *BindingsRequest) GetService() string {
@@ -550,18 +612,26 @@ func (x *BindingsRequest) GetService() string {
 	return ""
 }
 
+func (x *BindingsRequest) GetHere() bool {
+	if x != nil {
+		return x.Here
+	}
+	return false
+}
+
 type BindingsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Bindings      []*Bound               `protobuf:"bytes,1,rep,name=bindings,proto3" json:"bindings,omitempty"`
 	Leader        string                 `protobuf:"bytes,2,opt,name=leader,proto3" json:"leader,omitempty"`    // instance of kernel.binding that leads this zone
 	Drifted       uint64                 `protobuf:"varint,3,opt,name=drifted,proto3" json:"drifted,omitempty"` // bindings that audits of the answering instance found wrong since its start
+	Silent        []*SilentZone          `protobuf:"bytes,4,rep,name=silent,proto3" json:"silent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *BindingsResponse) Reset() {
 	*x = BindingsResponse{}
-	mi := &file_kernel_binding_binding_proto_msgTypes[9]
+	mi := &file_kernel_binding_binding_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -573,7 +643,7 @@ func (x *BindingsResponse) String() string {
 func (*BindingsResponse) ProtoMessage() {}
 
 func (x *BindingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_binding_binding_proto_msgTypes[9]
+	mi := &file_kernel_binding_binding_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -586,7 +656,7 @@ func (x *BindingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BindingsResponse.ProtoReflect.Descriptor instead.
 func (*BindingsResponse) Descriptor() ([]byte, []int) {
-	return file_kernel_binding_binding_proto_rawDescGZIP(), []int{9}
+	return file_kernel_binding_binding_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *BindingsResponse) GetBindings() []*Bound {
@@ -610,6 +680,117 @@ func (x *BindingsResponse) GetDrifted() uint64 {
 	return 0
 }
 
+func (x *BindingsResponse) GetSilent() []*SilentZone {
+	if x != nil {
+		return x.Silent
+	}
+	return nil
+}
+
+type IsBoundRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	Region        string                 `protobuf:"bytes,2,opt,name=region,proto3" json:"region,omitempty"` // where it runs; NOT_FOUND where the answering instance runs elsewhere
+	Zone          string                 `protobuf:"bytes,3,opt,name=zone,proto3" json:"zone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IsBoundRequest) Reset() {
+	*x = IsBoundRequest{}
+	mi := &file_kernel_binding_binding_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IsBoundRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IsBoundRequest) ProtoMessage() {}
+
+func (x *IsBoundRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kernel_binding_binding_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IsBoundRequest.ProtoReflect.Descriptor instead.
+func (*IsBoundRequest) Descriptor() ([]byte, []int) {
+	return file_kernel_binding_binding_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *IsBoundRequest) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *IsBoundRequest) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+func (x *IsBoundRequest) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+type IsBoundResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bound         bool                   `protobuf:"varint,1,opt,name=bound,proto3" json:"bound,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IsBoundResponse) Reset() {
+	*x = IsBoundResponse{}
+	mi := &file_kernel_binding_binding_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IsBoundResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IsBoundResponse) ProtoMessage() {}
+
+func (x *IsBoundResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kernel_binding_binding_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IsBoundResponse.ProtoReflect.Descriptor instead.
+func (*IsBoundResponse) Descriptor() ([]byte, []int) {
+	return file_kernel_binding_binding_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *IsBoundResponse) GetBound() bool {
+	if x != nil {
+		return x.Bound
+	}
+	return false
+}
+
 type Bound struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Service       string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
@@ -620,13 +801,14 @@ type Bound struct {
 	Match         map[string]string      `protobuf:"bytes,6,rep,name=match,proto3" json:"match,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	Weight        uint32                 `protobuf:"varint,7,opt,name=weight,proto3" json:"weight,omitempty"`
 	State         string                 `protobuf:"bytes,8,opt,name=state,proto3" json:"state,omitempty"` // "ok", "missing" (expected, not bound), "stray" (bound, not expected)
+	Salt          string                 `protobuf:"bytes,9,opt,name=salt,proto3" json:"salt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Bound) Reset() {
 	*x = Bound{}
-	mi := &file_kernel_binding_binding_proto_msgTypes[10]
+	mi := &file_kernel_binding_binding_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -638,7 +820,7 @@ func (x *Bound) String() string {
 func (*Bound) ProtoMessage() {}
 
 func (x *Bound) ProtoReflect() protoreflect.Message {
-	mi := &file_kernel_binding_binding_proto_msgTypes[10]
+	mi := &file_kernel_binding_binding_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -651,7 +833,7 @@ func (x *Bound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bound.ProtoReflect.Descriptor instead.
 func (*Bound) Descriptor() ([]byte, []int) {
-	return file_kernel_binding_binding_proto_rawDescGZIP(), []int{10}
+	return file_kernel_binding_binding_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Bound) GetService() string {
@@ -710,6 +892,13 @@ func (x *Bound) GetState() string {
 	return ""
 }
 
+func (x *Bound) GetSalt() string {
+	if x != nil {
+		return x.Salt
+	}
+	return ""
+}
+
 var File_kernel_binding_binding_proto protoreflect.FileDescriptor
 
 const file_kernel_binding_binding_proto_rawDesc = "" +
@@ -732,9 +921,14 @@ const file_kernel_binding_binding_proto_rawDesc = "" +
 	"\x05split\x18\x01 \x01(\v2\x15.kernel.binding.SplitR\x05split\x12\x1a\n" +
 	"\bwarnings\x18\x02 \x03(\tR\bwarnings\"*\n" +
 	"\x0eTrafficRequest\x12\x18\n" +
-	"\aservice\x18\x01 \x01(\tR\aservice\"M\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\"\x81\x01\n" +
 	"\x0fTrafficResponse\x12:\n" +
-	"\bservices\x18\x01 \x03(\v2\x1e.kernel.binding.ServiceTrafficR\bservices\"\xc3\x01\n" +
+	"\bservices\x18\x01 \x03(\v2\x1e.kernel.binding.ServiceTrafficR\bservices\x122\n" +
+	"\x06silent\x18\x02 \x03(\v2\x1a.kernel.binding.SilentZoneR\x06silent\"2\n" +
+	"\n" +
+	"SilentZone\x12\x12\n" +
+	"\x04zone\x18\x01 \x01(\tR\x04zone\x12\x10\n" +
+	"\x03why\x18\x02 \x01(\tR\x03why\"\xc3\x01\n" +
 	"\x0eServiceTraffic\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12+\n" +
 	"\x05split\x18\x02 \x01(\v2\x15.kernel.binding.SplitR\x05split\x12:\n" +
@@ -746,13 +940,21 @@ const file_kernel_binding_binding_proto_rawDesc = "" +
 	"\tinstances\x18\x02 \x01(\rR\tinstances\x12.\n" +
 	"\x13target_basis_points\x18\x03 \x01(\rR\x11targetBasisPoints\x122\n" +
 	"\x15measured_basis_points\x18\x04 \x01(\rR\x13measuredBasisPoints\x120\n" +
-	"\x14requests_last_minute\x18\x05 \x01(\x04R\x12requestsLastMinute\"+\n" +
+	"\x14requests_last_minute\x18\x05 \x01(\x04R\x12requestsLastMinute\"?\n" +
 	"\x0fBindingsRequest\x12\x18\n" +
-	"\aservice\x18\x01 \x01(\tR\aservice\"w\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\x12\x12\n" +
+	"\x04here\x18\x02 \x01(\bR\x04here\"\xab\x01\n" +
 	"\x10BindingsResponse\x121\n" +
 	"\bbindings\x18\x01 \x03(\v2\x15.kernel.binding.BoundR\bbindings\x12\x16\n" +
 	"\x06leader\x18\x02 \x01(\tR\x06leader\x12\x18\n" +
-	"\adrifted\x18\x03 \x01(\x04R\adrifted\"\xa3\x02\n" +
+	"\adrifted\x18\x03 \x01(\x04R\adrifted\x122\n" +
+	"\x06silent\x18\x04 \x03(\v2\x1a.kernel.binding.SilentZoneR\x06silent\"X\n" +
+	"\x0eIsBoundRequest\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x16\n" +
+	"\x06region\x18\x02 \x01(\tR\x06region\x12\x12\n" +
+	"\x04zone\x18\x03 \x01(\tR\x04zone\"'\n" +
+	"\x0fIsBoundResponse\x12\x14\n" +
+	"\x05bound\x18\x01 \x01(\bR\x05bound\"\xb7\x02\n" +
 	"\x05Bound\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x1a\n" +
 	"\binstance\x18\x02 \x01(\tR\binstance\x12\x18\n" +
@@ -761,18 +963,21 @@ const file_kernel_binding_binding_proto_rawDesc = "" +
 	"\x04zone\x18\x05 \x01(\tR\x04zone\x126\n" +
 	"\x05match\x18\x06 \x03(\v2 .kernel.binding.Bound.MatchEntryR\x05match\x12\x16\n" +
 	"\x06weight\x18\a \x01(\rR\x06weight\x12\x14\n" +
-	"\x05state\x18\b \x01(\tR\x05state\x1a8\n" +
+	"\x05state\x18\b \x01(\tR\x05state\x12\x12\n" +
+	"\x04salt\x18\t \x01(\tR\x04salt\x1a8\n" +
 	"\n" +
 	"MatchEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x012\xc6\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x012\xa9\x03\n" +
 	"\aBinding\x12b\n" +
 	"\bSetSplit\x12\x1f.kernel.binding.SetSplitRequest\x1a .kernel.binding.SetSplitResponse\"\x13\xd2\xda\x18\f\n" +
 	"\x05ADMIN\x10\x14\x18\xf4\x03\x90\x02\x02\x12_\n" +
 	"\aTraffic\x12\x1e.kernel.binding.TrafficRequest\x1a\x1f.kernel.binding.TrafficResponse\"\x13\xd2\xda\x18\f\n" +
 	"\x05ADMIN\x102\x18\xdc\v\x90\x02\x01\x12b\n" +
 	"\bBindings\x12\x1f.kernel.binding.BindingsRequest\x1a .kernel.binding.BindingsResponse\"\x13\xd2\xda\x18\f\n" +
-	"\x05ADMIN\x10\x14\x18\xf4\x03\x90\x02\x01\x1a\x12\xca\xda\x18\x0ekernel.bindingBBZ@github.com/hansom-platform/hansom/proto/kernel/binding;bindingpbb\x06proto3"
+	"\x05ADMIN\x102\x18\xdc\v\x90\x02\x01\x12a\n" +
+	"\aIsBound\x12\x1e.kernel.binding.IsBoundRequest\x1a\x1f.kernel.binding.IsBoundResponse\"\x15\xd2\xda\x18\x0e\n" +
+	"\aSERVICE\x10\x14\x18\xe8\a\x90\x02\x01\x1a\x12\xca\xda\x18\x0ekernel.bindingBBZ@github.com/hansom-platform/hansom/proto/kernel/binding;bindingpbb\x06proto3"
 
 var (
 	file_kernel_binding_binding_proto_rawDescOnce sync.Once
@@ -786,7 +991,7 @@ func file_kernel_binding_binding_proto_rawDescGZIP() []byte {
 	return file_kernel_binding_binding_proto_rawDescData
 }
 
-var file_kernel_binding_binding_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_kernel_binding_binding_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_kernel_binding_binding_proto_goTypes = []any{
 	(*Split)(nil),                 // 0: kernel.binding.Split
 	(*Share)(nil),                 // 1: kernel.binding.Share
@@ -794,35 +999,42 @@ var file_kernel_binding_binding_proto_goTypes = []any{
 	(*SetSplitResponse)(nil),      // 3: kernel.binding.SetSplitResponse
 	(*TrafficRequest)(nil),        // 4: kernel.binding.TrafficRequest
 	(*TrafficResponse)(nil),       // 5: kernel.binding.TrafficResponse
-	(*ServiceTraffic)(nil),        // 6: kernel.binding.ServiceTraffic
-	(*VersionTraffic)(nil),        // 7: kernel.binding.VersionTraffic
-	(*BindingsRequest)(nil),       // 8: kernel.binding.BindingsRequest
-	(*BindingsResponse)(nil),      // 9: kernel.binding.BindingsResponse
-	(*Bound)(nil),                 // 10: kernel.binding.Bound
-	nil,                           // 11: kernel.binding.Bound.MatchEntry
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*SilentZone)(nil),            // 6: kernel.binding.SilentZone
+	(*ServiceTraffic)(nil),        // 7: kernel.binding.ServiceTraffic
+	(*VersionTraffic)(nil),        // 8: kernel.binding.VersionTraffic
+	(*BindingsRequest)(nil),       // 9: kernel.binding.BindingsRequest
+	(*BindingsResponse)(nil),      // 10: kernel.binding.BindingsResponse
+	(*IsBoundRequest)(nil),        // 11: kernel.binding.IsBoundRequest
+	(*IsBoundResponse)(nil),       // 12: kernel.binding.IsBoundResponse
+	(*Bound)(nil),                 // 13: kernel.binding.Bound
+	nil,                           // 14: kernel.binding.Bound.MatchEntry
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
 }
 var file_kernel_binding_binding_proto_depIdxs = []int32{
 	1,  // 0: kernel.binding.Split.shares:type_name -> kernel.binding.Share
-	12, // 1: kernel.binding.Split.at:type_name -> google.protobuf.Timestamp
+	15, // 1: kernel.binding.Split.at:type_name -> google.protobuf.Timestamp
 	1,  // 2: kernel.binding.SetSplitRequest.shares:type_name -> kernel.binding.Share
 	0,  // 3: kernel.binding.SetSplitResponse.split:type_name -> kernel.binding.Split
-	6,  // 4: kernel.binding.TrafficResponse.services:type_name -> kernel.binding.ServiceTraffic
-	0,  // 5: kernel.binding.ServiceTraffic.split:type_name -> kernel.binding.Split
-	7,  // 6: kernel.binding.ServiceTraffic.versions:type_name -> kernel.binding.VersionTraffic
-	10, // 7: kernel.binding.BindingsResponse.bindings:type_name -> kernel.binding.Bound
-	11, // 8: kernel.binding.Bound.match:type_name -> kernel.binding.Bound.MatchEntry
-	2,  // 9: kernel.binding.Binding.SetSplit:input_type -> kernel.binding.SetSplitRequest
-	4,  // 10: kernel.binding.Binding.Traffic:input_type -> kernel.binding.TrafficRequest
-	8,  // 11: kernel.binding.Binding.Bindings:input_type -> kernel.binding.BindingsRequest
-	3,  // 12: kernel.binding.Binding.SetSplit:output_type -> kernel.binding.SetSplitResponse
-	5,  // 13: kernel.binding.Binding.Traffic:output_type -> kernel.binding.TrafficResponse
-	9,  // 14: kernel.binding.Binding.Bindings:output_type -> kernel.binding.BindingsResponse
-	12, // [12:15] is the sub-list for method output_type
-	9,  // [9:12] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	7,  // 4: kernel.binding.TrafficResponse.services:type_name -> kernel.binding.ServiceTraffic
+	6,  // 5: kernel.binding.TrafficResponse.silent:type_name -> kernel.binding.SilentZone
+	0,  // 6: kernel.binding.ServiceTraffic.split:type_name -> kernel.binding.Split
+	8,  // 7: kernel.binding.ServiceTraffic.versions:type_name -> kernel.binding.VersionTraffic
+	13, // 8: kernel.binding.BindingsResponse.bindings:type_name -> kernel.binding.Bound
+	6,  // 9: kernel.binding.BindingsResponse.silent:type_name -> kernel.binding.SilentZone
+	14, // 10: kernel.binding.Bound.match:type_name -> kernel.binding.Bound.MatchEntry
+	2,  // 11: kernel.binding.Binding.SetSplit:input_type -> kernel.binding.SetSplitRequest
+	4,  // 12: kernel.binding.Binding.Traffic:input_type -> kernel.binding.TrafficRequest
+	9,  // 13: kernel.binding.Binding.Bindings:input_type -> kernel.binding.BindingsRequest
+	11, // 14: kernel.binding.Binding.IsBound:input_type -> kernel.binding.IsBoundRequest
+	3,  // 15: kernel.binding.Binding.SetSplit:output_type -> kernel.binding.SetSplitResponse
+	5,  // 16: kernel.binding.Binding.Traffic:output_type -> kernel.binding.TrafficResponse
+	10, // 17: kernel.binding.Binding.Bindings:output_type -> kernel.binding.BindingsResponse
+	12, // 18: kernel.binding.Binding.IsBound:output_type -> kernel.binding.IsBoundResponse
+	15, // [15:19] is the sub-list for method output_type
+	11, // [11:15] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_kernel_binding_binding_proto_init() }
@@ -836,7 +1048,7 @@ func file_kernel_binding_binding_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kernel_binding_binding_proto_rawDesc), len(file_kernel_binding_binding_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
