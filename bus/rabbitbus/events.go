@@ -117,7 +117,7 @@ func (c *conn) openListener(ctx context.Context, topic string, h driver.EventHan
 
 // open makes a queue for this session only. Its name is new: the broker may not have noticed yet
 // that the last one's connection is gone.
-func (l *listener) open(ch *amqp.Channel) (<-chan amqp.Delivery, error) {
+func (l *listener) open(_ context.Context, ch *amqp.Channel) (<-chan amqp.Delivery, error) {
 	queue := prefixEvents + uuid.NewString()
 	_, err := ch.QueueDeclare(queue, false, true, true, false, amqp.Table{
 		"x-max-length": pendingEvents, "x-max-length-bytes": pendingBytes, "x-overflow": "drop-head",

@@ -19,7 +19,7 @@ type feed struct {
 	conn *conn
 	what string
 	// open prepares the queue and consumes it under feedTag.
-	open func(ch *amqp.Channel) (<-chan amqp.Delivery, error)
+	open func(ctx context.Context, ch *amqp.Channel) (<-chan amqp.Delivery, error)
 	// consume takes the deliveries until there are no more; ctx ends when what is unacknowledged
 	// is not this consumer's any more.
 	consume func(ctx context.Context, deliveries <-chan amqp.Delivery)
@@ -47,7 +47,7 @@ func (f *feed) start(ctx context.Context, s *session) error {
 	}
 	var deliveries <-chan amqp.Delivery
 	err = f.within(ctx, func() error {
-		d, err := f.open(ch)
+		d, err := f.open(ctx, ch)
 		if err == nil {
 			deliveries = d
 		}

@@ -63,8 +63,8 @@ func withDefaults(s driver.Subscription) driver.Subscription {
 }
 
 // open makes the group's queue, or finds it.
-func (m *member) open(ch *amqp.Channel) (<-chan amqp.Delivery, error) {
-	if _, err := ch.QueueDeclare(m.queue, true, false, false, false, quorum(nil)); err != nil {
+func (m *member) open(ctx context.Context, ch *amqp.Channel) (<-chan amqp.Delivery, error) {
+	if err := m.conn.ensureQueue(ctx, m.queue, quorum(nil)); err != nil {
 		return nil, err
 	}
 	if err := ch.QueueBind(m.queue, bindingKey(m.s.Topic), exchangeTopic, false, nil); err != nil {

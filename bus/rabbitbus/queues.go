@@ -96,16 +96,43 @@ func retryArguments(group string, delay time.Duration) amqp.Table {
 	})
 }
 
-// makeQueue declares a durable queue.
-func (c *conn) makeQueue(ctx context.Context, name string, arguments amqp.Table) error {
+// ensureQueue makes a durable queue where it is missing.
+func (c *conn) ensureQueue(ctx context.Context, name string, arguments amqp.Table) error {
 	s, err := c.session(ctx)
 	if err != nil {
 		return err
 	}
-	return s.do(ctx, "declare the queue "+name, func(ch *amqp.Channel) error {
-		_, err := ch.QueueDeclare(name, true, false, false, false, arguments)
+	err = s.do(ctx, "find the queue "+name, func(ch *amqp.Channel) error {
+		_, err := ch.QueueDeclarePassive(name, true, false, false, false, nil)
 		return err
 	})
+	if !hasCode(err, amqp.NotFound) {
+		return err
+	}
+	return c.makeQueue(ctx, name, arguments)
+}
+
+// makeQueue declares a durable queue on a connection of its own: without a majority of its nodes RabbitMQ
+// answers by closing the connection (541 INTERNAL_ERROR, cluster_not_formed), which calls must not suffer.
+func (c *conn) makeQueue(ctx context.Context, name string, arguments amqp.Table) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	opened, l, err := c.config.dial(ctx)
+	if err != nil {
+		return c.config.dialError(err)
+	}
+	defer func() { _ = l.Close() }()
+	err = await(ctx, func() error {
+		ch, err := opened.Channel()
+		if err != nil {
+			return err
+		}
+		if _, err := ch.QueueDeclare(name, true, false, false, false, arguments); err != nil {
+			return err
+		}
+		return opened.Close()
+	})
+	return engineError(err, "declare the queue "+name)
 }
 
 // put publishes p to a queue that it makes where it is missing.
