@@ -22,7 +22,7 @@ import (
 )
 
 // Every file in testdata is a script: commands, what they print and how they end
-// (github.com/rogpeppe/go-internal/testscript). They run on every engine of the bus. All talk to one
+// (github.com/rogpeppe/go-internal/testscript). They run on every engine of the bus, whose name is a condition. All talk to one
 // running platform, by its data folder $DATA and its thin API $API. Scripts that change it use a
 // service of their own.
 func TestMain(m *testing.M) {
@@ -51,6 +51,7 @@ func runScripts(t *testing.T, engine string) {
 			e.Setenv("API", a.Admin().API)
 			e.Setenv("LISTEN", strings.TrimPrefix(a.Admin().API, "http://"))
 			e.Setenv("BUS", a.Admin().Bus)
+			e.Setenv("MANAGEMENT", management(a.Admin().Bus))
 			e.Setenv("USER", "ada")
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("ADMIN", a.Admin().Session)
@@ -58,7 +59,13 @@ func runScripts(t *testing.T, engine string) {
 			e.Setenv("DRIVER", a.Admin().Demo["driver"].Session)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"request": request, "await": await, "set": set, "mode": mode, "awaitget": awaitget, "giveup": giveUp, "takeup": takeUp},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"request": request, "await": await, "set": set, "mode": mode, "awaitget": awaitget, "giveup": giveUp, "takeup": takeUp, "refused": refused},
+		Condition: func(name string) (bool, error) {
+			if name != app.EngineNATS && name != app.EngineRabbitMQ {
+				return false, fmt.Errorf("unknown condition %q", name)
+			}
+			return name == engine, nil
+		},
 	})
 }
 
