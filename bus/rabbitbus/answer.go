@@ -24,6 +24,9 @@ const (
 // Answer implements driver.Keeper.
 func (c *conn) Answer(ctx context.Context) error {
 	return c.whileKept(ctx, "answering what cannot be routed", func(ctx context.Context, s *session, again chan<- struct{}) error {
+		if s.guest {
+			return nil // that zone has keepers of its own
+		}
 		if err := c.follow(ctx); err != nil {
 			return err
 		}
@@ -31,18 +34,14 @@ func (c *conn) Answer(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		forwarder, err := c.forwarder(ctx, s, ch)
-		var deliveries <-chan amqp.Delivery
-		if err == nil {
-			deliveries, err = consumeUnroutable(ch)
-		}
+		deliveries, err := consumeUnroutable(ch)
 		if err != nil {
 			release(ch)
 			return engineError(err, "open the queue "+queueUnroutable)
 		}
 		c.tasks.Go(func() {
 			defer release(ch)
-			c.answerAll(ctx, forwarder, deliveries)
+			c.answerAll(ctx, s, deliveries)
 			if ctx.Err() == nil {
 				again <- struct{}{}
 			}
@@ -86,7 +85,7 @@ func consumeUnroutable(ch *amqp.Channel) (<-chan amqp.Delivery, error) {
 }
 
 // answerAll answers what comes, in batches: each waits once until the latest changes are known.
-func (c *conn) answerAll(ctx context.Context, f *forwarder, deliveries <-chan amqp.Delivery) {
+func (c *conn) answerAll(ctx context.Context, s *session, deliveries <-chan amqp.Delivery) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -100,7 +99,7 @@ func (c *conn) answerAll(ctx context.Context, f *forwarder, deliveries <-chan am
 			_ = c.barrier(limit)
 			cancel()
 			for i := range batch {
-				if err := c.answer(ctx, f, &batch[i]); err != nil && ctx.Err() == nil {
+				if err := c.answer(ctx, s, &batch[i]); err != nil && ctx.Err() == nil {
 					c.log.Debug("an answer to what cannot be routed was not sent", "name", c.config.Name, "error", err)
 				}
 			}
@@ -126,8 +125,7 @@ func waiting(deliveries <-chan amqp.Delivery, n int) (batch []amqp.Delivery) {
 
 // answer refuses one request, or sends it on to the zone where its instance lives or may live. Replies and events
 // that nobody takes are dropped.
-func (c *conn) answer(ctx context.Context, f *forwarder, d *amqp.Delivery) error {
-	s := f.session
+func (c *conn) answer(ctx context.Context, s *session, d *amqp.Delivery) error {
 	_, crossed := d.Headers[headerReceived]
 	direct := d.Exchange == exchangeDirect || d.Exchange == directZoneExchange(c.config.Zone.Zone)
 	switch {

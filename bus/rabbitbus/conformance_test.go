@@ -2,7 +2,6 @@ package rabbitbus
 
 import (
 	"context"
-	"flag"
 	"sync"
 	"testing"
 	"time"
@@ -11,20 +10,12 @@ import (
 	"github.com/hansom-platform/hansom/bus/drivertest"
 )
 
-// wide adds to TestConformance the topologies on which the suite with all its drills has not yet been
-// seen to pass every time: go test ./bus/rabbitbus -run TestConformance -timeout 30m -args -wide
-var wide = flag.Bool("wide", false, "run the conformance suite on clusters and zones too")
-
-// TestConformance holds the driver to the suite of all drivers, on one node or on every topology.
+// TestConformance holds the driver to the suite of all drivers, on every topology.
 func TestConformance(t *testing.T) {
 	if testing.Short() {
 		return
 	}
-	tested := topologies[:1]
-	if *wide {
-		tested = topologies
-	}
-	for _, topology := range tested {
+	for _, topology := range topologies {
 		t.Run(topology.name, func(t *testing.T) {
 			drivertest.RunConformanceTests(t, func(tb testing.TB) drivertest.Harness { return newHarness(tb, topology) })
 		})

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -56,6 +57,7 @@ func startEngine(tb testing.TB, t topology) *engine {
 	err = e.each(t.zones, func(z string) error {
 		b, err := rabbitmq.Start(ctx, rabbitmq.Config{
 			Dir: filepath.Join(tb.TempDir(), z), Plugins: []string{plugin}, Cluster: "zone-" + z, Nodes: t.nodes,
+			User: "hansom", Password: "secret", // the same everywhere, for those whom a proxy leads to another zone
 		})
 		if err == nil {
 			e.mu.Lock()
@@ -95,6 +97,9 @@ func (e *engine) each(zones []string, f func(zone string) error) error {
 }
 
 func (e *engine) stop() {
+	if e.tb.Failed() {
+		e.tell()
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if err := e.each(e.zones, func(z string) error {
@@ -104,6 +109,22 @@ func (e *engine) stop() {
 		return nil
 	}); err != nil {
 		e.tb.Errorf("stop the brokers: %v", err)
+	}
+}
+
+// tell shows the end of every node's log.
+func (e *engine) tell() {
+	const most = 100 // lines
+	for _, z := range e.zones {
+		b := e.brokers[z]
+		if b == nil {
+			continue
+		}
+		for _, n := range b.Nodes() {
+			said, _ := os.ReadFile(n.Log())
+			lines := strings.Split(string(said), "\n")
+			e.tb.Logf("zone %s, the log of %s ends so:\n%s", z, n.Name(), strings.Join(lines[max(0, len(lines)-most):], "\n"))
+		}
 	}
 }
 

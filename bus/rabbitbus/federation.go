@@ -97,7 +97,7 @@ func (s *setup) exchanges(ctx context.Context) error {
 		there[e.Name] = e
 		s.known[e.Name] = true
 	}
-	wanted := exchangesOf(s.zone)
+	wanted := append([]exchangeSpec{homeOf(s.zone)}, exchangesOf(s.zone)...)
 	for _, z := range s.names() {
 		wanted = append(wanted, zoneExchanges(z)...)
 	}
@@ -317,18 +317,11 @@ func policy(pattern, key, value string) map[string]any {
 }
 
 // leftovers removes the exchanges that led to zones which are not listed any more; their bindings go with
-// them. An exchange that hands over what arrives belongs to another zone on the same broker.
+// them.
 func (s *setup) leftovers(ctx context.Context) error {
 	for name := range s.known {
 		z, isZone := strings.CutPrefix(name, prefixZone)
 		if _, listed := s.others[z]; !isZone || listed || z == s.zone.Zone {
-			continue
-		}
-		bound, err := s.api.boundTo(ctx, name)
-		if err != nil {
-			return err
-		}
-		if slices.ContainsFunc(bound, func(b listedBinding) bool { return b.Destination == exchangeRequests }) {
 			continue
 		}
 		for _, e := range zoneExchanges(z) {

@@ -84,10 +84,7 @@ func (c *conn) Join(ctx context.Context) error {
 	}
 	c.tasks.Go(func() { j.bindAll(ctx) })
 	err := c.whileKept(ctx, "joining the zones", j.start)
-	m := &c.keeper.mirror
-	m.mu.Lock()
-	m.hook, m.asked = nil, nil
-	m.mu.Unlock()
+	j.leave()
 	if err != nil && c.ctx.Err() == nil {
 		return err
 	}
@@ -104,6 +101,9 @@ func (c *conn) ended() error {
 // prepareZone sets the zone up, or finds that somebody did, before ctx ends.
 func (c *conn) prepareZone(ctx context.Context) bool {
 	for attempt := 0; ctx.Err() == nil; attempt++ {
+		if c.awaitHome(ctx) == nil {
+			return false
+		}
 		report, err := Setup(ctx, c.config)
 		if err == nil {
 			if len(report.Changes) > 0 {
@@ -118,6 +118,21 @@ func (c *conn) prepareZone(ctx context.Context) bool {
 		pause(ctx, backoff(attempt))
 	}
 	return false
+}
+
+// awaitHome returns a session with a broker of the own zone; nil when ctx ends before.
+func (c *conn) awaitHome(ctx context.Context) *session {
+	for ctx.Err() == nil {
+		s, err := c.awaitSession(ctx)
+		if err != nil {
+			return nil
+		}
+		if !s.guest {
+			return s
+		}
+		s.awaitEnd(ctx)
+	}
+	return nil
 }
 
 func (c *conn) isSetUp(ctx context.Context) bool {
@@ -138,6 +153,10 @@ func (c *conn) isSetUp(ctx context.Context) bool {
 // start joins on session s.
 func (j *joiner) start(ctx context.Context, s *session, again chan<- struct{}) error {
 	c := j.conn
+	if s.guest {
+		j.leave()
+		return nil
+	}
 	if err := c.follow(ctx); err != nil {
 		return err
 	}
@@ -177,6 +196,14 @@ func (j *joiner) begin(ctx context.Context, s *session) {
 	all := m.snapshot(func(recordKey) bool { return true })
 	j.changed(slices.Collect(maps.Values(all)))
 	j.wake()
+}
+
+// leave has the mirror's changes go untold. Where the broker is another zone's, they are that zone's.
+func (j *joiner) leave() {
+	m := &j.conn.keeper.mirror
+	m.mu.Lock()
+	m.hook, m.asked = nil, nil
+	m.mu.Unlock()
 }
 
 func (j *joiner) wake() {
@@ -371,12 +398,24 @@ func (j *joiner) bindAll(ctx context.Context) {
 			return
 		case <-j.work:
 		}
-		for z := range j.peers {
-			if err := j.bindPeer(ctx, z); err != nil && ctx.Err() == nil {
+		if s := j.conn.awaitHome(ctx); s != nil {
+			j.bindPeers(ctx, s)
+		}
+	}
+}
+
+// bindPeers binds on session s only: the next one may be with another zone's broker.
+func (j *joiner) bindPeers(ctx context.Context, s *session) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
+	for z := range j.peers {
+		if err := j.bindPeer(ctx, z); err != nil {
+			if ctx.Err() == nil {
 				j.conn.log.Warn("what another zone tells could not be bound; trying again", "zone", z, "error", err)
 				pause(ctx, checkEvery)
-				j.wake()
 			}
+			j.wake()
 		}
 	}
 }

@@ -16,6 +16,18 @@ var zoneB = driver.Zone{Region: zoneA.Region, Zone: "b"}
 func (e *engine) keeper(z driver.Zone) (c *conn, stop func()) {
 	e.tb.Helper()
 	c = e.connect(z)
+	return c, e.look(c)
+}
+
+// keeperBy is keeper by way of a configuration.
+func (e *engine) keeperBy(config Config) (c *conn, stop func()) {
+	e.tb.Helper()
+	c = e.connectBy(config)
+	return c, e.look(c)
+}
+
+// look has c look after its zone until the returned stop.
+func (e *engine) look(c *conn) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 2)
 	go func() { ended <- c.Answer(ctx) }()
@@ -24,14 +36,14 @@ func (e *engine) keeper(z driver.Zone) (c *conn, stop func()) {
 		cancel()
 		for range 2 {
 			if err := <-ended; err != nil && c.ctx.Err() == nil {
-				e.tb.Errorf("the keeper of zone %s ended with %v; want nil", z, err)
+				e.tb.Errorf("the keeper of zone %s ended with %v; want nil", c.config.Zone, err)
 			}
 		}
 		ended <- nil
 		ended <- nil
 	}
 	e.tb.Cleanup(stop)
-	return c, stop
+	return stop
 }
 
 func bindingOfInstance(z driver.Zone, service, instance string) driver.Binding {

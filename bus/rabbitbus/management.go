@@ -187,6 +187,21 @@ type listedBinding struct {
 	PropertiesKey   string         `json:"properties_key"`
 }
 
+// agreesWith refuses a management API of another cluster than that of s: a proxy may lead the two to different zones
+// for a moment.
+func (m *management) agreesWith(ctx context.Context, s *session) error {
+	var cluster struct{ Name string }
+	if err := m.get(ctx, &cluster, "cluster-name"); err != nil {
+		return err
+	}
+	if name, ok := s.amqp.Properties["cluster_name"].(string); ok && name != cluster.Name {
+		return fault.New(fault.Unavailable, driver.ReasonEngine,
+			"the management API at %s is of the cluster %q, the bus of the cluster %q: if that lasts, name the management API of the bus URL's broker",
+			m.base, cluster.Name, name)
+	}
+	return nil
+}
+
 // boundTo lists what is bound with source as the source.
 func (m *management) boundTo(ctx context.Context, source string) (all []listedBinding, err error) {
 	return all, m.get(ctx, &all, "exchanges", m.vhost, source, "bindings", "source")

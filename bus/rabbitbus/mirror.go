@@ -25,6 +25,7 @@ const (
 type mirror struct {
 	start   sync.Mutex
 	started atomic.Bool
+	loads   turn // one reading of the broker at a time
 
 	mu       sync.Mutex
 	records  map[recordKey]record
@@ -102,6 +103,7 @@ func (c *conn) listen(ctx context.Context, s *session, again chan<- struct{}) er
 		return engineError(err, "announce changes of bindings")
 	}
 	m := &c.keeper.mirror
+	m.doubt() // it may be another broker, or this one may have lost what it had not stored
 	m.ear.Store(&ear{ctx, ch, queue})
 	c.tasks.Go(func() {
 		defer release(ch)
@@ -123,6 +125,13 @@ func (c *conn) listen(ctx context.Context, s *session, again chan<- struct{}) er
 		return err
 	}
 	return c.announce(ctx, announcement{Ask: true})
+}
+
+// doubt has the broker read before the mirror is next gone by.
+func (m *mirror) doubt() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.doubtful = true
 }
 
 // hear opens an exclusive queue of its own that is bound to exchange.
@@ -279,6 +288,11 @@ func (c *conn) load(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, managementTimeout)
 	defer cancel()
 	m := &c.keeper.mirror
+	give, err := m.loads.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer give()
 	m.mu.Lock()
 	m.reading, m.recent = true, nil
 	m.mu.Unlock()
@@ -315,6 +329,9 @@ func (c *conn) load(ctx context.Context) error {
 func (c *conn) listBound(ctx context.Context) (map[recordKey]record, error) {
 	api, err := newManagement(c.config)
 	if err != nil {
+		return nil, err
+	}
+	if err := api.agreesWith(ctx, c.connection.live.Load()); err != nil {
 		return nil, err
 	}
 	listed, err := api.boundTo(ctx, exchangeRequests)

@@ -10,6 +10,9 @@ const (
 	exchangeUnroutable = "h2.unroutable" // fanout: what h2 and h2.direct could not route
 	exchangeBindings   = "h2.bindings"   // fanout: announcements of changed bindings
 
+	// fanout: marks whose broker it is, by the alternate exchange, which is that zone's arrival. Nothing is sent to it.
+	exchangeHome = "h2.home"
+
 	// One for every zone of the region, the own one too. Of another zone: departure, its broker
 	// federates from it. Of the own zone: arrival.
 	prefixZone       = exchangeRequests + ".zone."

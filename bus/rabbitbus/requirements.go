@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hansom-platform/hansom/bus/driver"
 	"github.com/hansom-platform/hansom/fault"
@@ -88,6 +89,11 @@ func (e listedExchange) agrees(wanted exchangeSpec) error {
 	alternate, _ := e.Arguments["alternate-exchange"].(string)
 	if e.Type == wanted.kind && e.Durable && alternate == wanted.alternate {
 		return nil
+	}
+	if z, ok := strings.CutPrefix(alternate, prefixZone); ok && e.Name == exchangeHome {
+		return fault.New(fault.Conflict, "bus.other_zone",
+			"the broker is zone %s's (exchange %s says so), not zone %s's: name a broker of the zone, or the right zone",
+			z, exchangeHome, strings.TrimPrefix(wanted.alternate, prefixZone))
 	}
 	return fault.New(fault.Conflict, "bus.foreign_exchange",
 		"exchange %s is of type %s (durable: %t, alternate exchange %q), wanted is %s (durable: true, alternate exchange %q): "+

@@ -26,6 +26,7 @@ type session struct {
 	ctx    context.Context // ends when the connection is lost
 	cancel context.CancelFunc
 	number uint64
+	guest  bool // the broker is another zone's: only set where the user may declare exchanges
 
 	replies    string // the name of the queue of replies
 	lanes      lanes
@@ -75,8 +76,7 @@ func (s *session) watch() {
 
 // prepare makes the session ready for calls.
 func (s *session) prepare(ctx context.Context) error {
-	err := s.do(ctx, "declare the exchanges of the bus", func(ch *amqp.Channel) error { return s.declareTopology(ctx, ch) })
-	if err != nil {
+	if err := s.declareTopology(ctx); err != nil {
 		return err
 	}
 	for i := range requestLanes {
@@ -184,6 +184,9 @@ func (c *conn) awaitSession(ctx context.Context) (*session, error) {
 
 // channel opens a channel for whoever wants one of its own, and must close it.
 func (s *session) channel(ctx context.Context) (*amqp.Channel, error) {
+	if ctx.Err() != nil {
+		return nil, engineError(ctx.Err(), "open a channel")
+	}
 	type result struct {
 		channel *amqp.Channel
 		err     error

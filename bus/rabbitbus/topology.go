@@ -56,20 +56,45 @@ func arrivalsOf(z driver.Zone) []link {
 	}
 }
 
+// homeOf marks the broker of zone z.
+func homeOf(z driver.Zone) exchangeSpec {
+	return exchangeSpec{name: exchangeHome, kind: amqp.ExchangeFanout, alternate: zoneExchange(z.Zone)}
+}
+
 // declareTopology makes what is missing of the own zone's exchanges. A user who may not only
 // checks that they are there.
-func (s *session) declareTopology(ctx context.Context, ch *amqp.Channel) error {
+func (s *session) declareTopology(ctx context.Context) error {
 	z := s.conn.config.Zone
-	err := declare(ch, exchangesOf(z), arrivalsOf(z))
-	if !isRefused(err) {
+	err := s.declare(ctx, exchangesOf(z), nil)
+	if isRefused(err) {
+		for _, e := range exchangesOf(z) {
+			if err := s.checkExchange(ctx, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err != nil {
 		return explain(err)
 	}
-	for _, e := range exchangesOf(z) {
-		if err := s.checkExchange(ctx, e); err != nil {
-			return err
-		}
+	return s.comeHome(ctx)
+}
+
+// comeHome makes a broker that is nobody's the own zone's, or finds that it is, or is another's: HAProxy leads
+// there while the own zone has none. What arrives for the own zone is none of that broker's business.
+func (s *session) comeHome(ctx context.Context) error {
+	err := s.declare(ctx, []exchangeSpec{homeOf(s.conn.config.Zone)}, arrivalsOf(s.conn.config.Zone))
+	if s.guest = hasCode(err, amqp.PreconditionFailed); s.guest {
+		s.conn.log.Warn("the bus is another zone's: the own zone's brokers are away, or this is not the zone's address",
+			"name", s.conn.config.Name, "zone", s.conn.config.Zone.String())
+		return nil
 	}
-	return nil
+	return err
+}
+
+// declare makes exchanges and links on a channel of its own, which a refusal closes.
+func (s *session) declare(ctx context.Context, exchanges []exchangeSpec, links []link) error {
+	return s.do(ctx, "declare the exchanges of the bus", func(ch *amqp.Channel) error { return declare(ch, exchanges, links) })
 }
 
 func declare(ch *amqp.Channel, exchanges []exchangeSpec, links []link) error {

@@ -158,6 +158,9 @@ func (n *Node) lastWords() string {
 	return fmt.Sprintf("; its last lines in %s:\n%s", n.console(), strings.Join(lines, "\n"))
 }
 
+// Log returns the file that the node logs to.
+func (n *Node) Log() string { return n.path("rabbit.log") }
+
 // Restart ends the node in good order where it runs, and boots it.
 func (n *Node) Restart(ctx context.Context) error {
 	if err := n.Terminate(ctx); err != nil {

@@ -113,7 +113,7 @@ func (n *Node) settings() string {
 	set("vm_memory_high_watermark.relative", 0.4)
 	set("queue_master_locator", "client-local")
 	set("log.connection.level", "error")
-	set("log.file", n.path("rabbit.log"))
+	set("log.file", n.Log())
 	set("log.file.level", "info")
 	set("log.file.rotation.size", 10<<20)
 	set("log.file.rotation.count", 2)
