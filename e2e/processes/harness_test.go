@@ -26,7 +26,12 @@ const startLimit = time.Minute
 // binary is the hansom command, built once for all tests.
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+func TestMain(m *testing.M) {
+	if folder := os.Getenv(drillFolder); folder != "" {
+		os.Exit(runTarget(folder))
+	}
+	os.Exit(buildAndRun(m))
+}
 
 func buildAndRun(m *testing.M) int {
 	folder, err := os.MkdirTemp("", "hansom-e2e-")
@@ -74,7 +79,13 @@ func (o *output) String() string {
 // start runs hansom until the test ends, and returns when it has said that it is ready.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(binary, args...), stderr: new(output)}
+	return startCommand(t, exec.Command(binary, args...))
+}
+
+// startCommand is start for any command that says on standard output when it is ready.
+func startCommand(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, stderr: new(output)}
 	p.cmd.Stderr = p.stderr
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -103,7 +114,7 @@ func start(t *testing.T, args ...string) *process {
 	case <-time.After(startLimit):
 	}
 	if p.line == "" {
-		t.Fatalf("hansom %q said nothing on standard output; on standard error:\n%s", args, p.stderr)
+		t.Fatalf("%q said nothing on standard output; on standard error:\n%s", cmd.Args, p.stderr)
 	}
 	return p
 }
