@@ -8,7 +8,7 @@ import (
 
 var missReasons = [...]string{
 	MissUnknown:  "bus.no_route.unknown_service",
-	MissGone:     "bus.no_route.gone",
+	MissGone:     ReasonGone,
 	MissNoMatch:  "bus.no_route.no_match",
 	MissNoWeight: "bus.no_route.no_weight",
 	MissTooFar:   "bus.no_route.too_far",

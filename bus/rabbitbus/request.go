@@ -27,24 +27,39 @@ func (c *conn) Request(ctx context.Context, instance string, m *driver.Message) 
 	if err := checkFields(m.Header); err != nil {
 		return nil, err
 	}
-	for {
+	for attempt := 0; ; attempt++ {
 		s, waited, err := c.ready(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if waited {
+		if waited || attempt > 0 {
 			m = withBudget(ctx, m)
 		}
 		reply, err := s.ask(ctx, to, m)
-		if !errors.Is(err, errNotSent) {
+		switch {
+		case errors.Is(err, errNotSent):
+			s.awaitEnd(ctx)
+		case errors.Is(err, errNobodyYet) && s.isFresh() && pause(ctx, min(backoff(attempt), longestResend)):
+		case errors.Is(err, errNobodyYet):
+			return nil, fault.From(err)
+		default:
 			return reply, err
 		}
-		s.awaitEnd(ctx)
 	}
 }
 
-// errNotSent is in the chain where nothing was sent because the connection just broke.
-var errNotSent = errors.New("nothing was sent")
+var (
+	// errNotSent is in the chain where nothing was sent because the connection just broke.
+	errNotSent = errors.New("nothing was sent")
+	// errNobodyYet is in the chain of a NoRoute that says little on a connection that has just come back: the instances that
+	// are bound have no queue, or no keeper is there to explain. They lost their connections too and are on their way.
+	errNobodyYet = errors.New("nobody is there yet")
+)
+
+const longestResend = 50 * time.Millisecond
+
+// isFresh tells whether the connection came back just now.
+func (s *session) isFresh() bool { return s.number > 1 && time.Since(s.begun) < patience }
 
 // ready returns a session that takes messages, within ctx, and whether that took waiting.
 func (c *conn) ready(ctx context.Context) (s *session, waited bool, err error) {
@@ -135,10 +150,14 @@ func (to target) read(a answer) (*driver.Message, error) {
 	case a.err != nil:
 		return nil, a.err
 	case a.returned:
-		return nil, to.unroutable()
+		return nil, errors.Join(errNobodyYet, to.unroutable())
 	}
 	if reason, refused := a.headers[headerNoRoute].(string); refused {
-		return nil, fault.New(fault.NoRoute, reason, "%s", a.body)
+		f := fault.New(fault.NoRoute, reason, "%s", a.body)
+		if reason == driver.ReasonGone {
+			return nil, errors.Join(errNobodyYet, f)
+		}
+		return nil, f
 	}
 	return &driver.Message{Header: headerOf(a.headers), Body: a.body}, nil
 }

@@ -26,6 +26,7 @@ type session struct {
 	ctx    context.Context // ends when the connection is lost
 	cancel context.CancelFunc
 	number uint64
+	begun  time.Time
 	guest  bool // the broker is another zone's: only set where the user may declare exchanges
 
 	replies    string // the name of the queue of replies
@@ -46,7 +47,7 @@ func (c *conn) connect(ctx context.Context, number uint64) (*session, error) {
 	if err != nil {
 		return nil, c.config.dialError(err)
 	}
-	s := &session{conn: c, amqp: opened, line: l, number: number, replies: prefixReply + rand.Text()}
+	s := &session{conn: c, amqp: opened, line: l, number: number, begun: time.Now(), replies: prefixReply + rand.Text()}
 	s.ctx, s.cancel = context.WithCancel(c.ctx)
 	s.watch()
 	if err := s.prepare(ctx); err != nil {
