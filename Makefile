@@ -64,6 +64,10 @@ test: deps exchange check-format ## check format, vet, then run every test with 
 test-short: ## run the tests that need neither the race detector nor long runs
 	go test -short -timeout 5m $(TEST_FLAGS) ./...
 
+.PHONY: drill-zones
+drill-zones: deps-rabbitmq exchange ## kill the RabbitMQ brokers of one of two zones under load, and print what failed for how long
+	go test ./e2e/processes -run '^TestZonesDrill$$' -count=1 -v -timeout 10m -args -goals
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (20s), one after the other; the first crash ends it
 	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r folder; do \

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -123,14 +124,16 @@ func waiting(deliveries <-chan amqp.Delivery, n int) (batch []amqp.Delivery) {
 	return batch
 }
 
-// answer refuses one request, or sends it on to the zone where its instance lives or may live. Replies and events
-// that nobody takes are dropped.
+// answer refuses one request, or sends it on to the zone where its instance lives or may live, and seeks who waits for a
+// reply. What else nobody takes is dropped.
 func (c *conn) answer(ctx context.Context, s *session, d *amqp.Delivery) error {
 	_, crossed := d.Headers[headerReceived]
 	direct := d.Exchange == exchangeDirect || d.Exchange == directZoneExchange(c.config.Zone.Zone)
 	switch {
 	case d.RoutingKey == keyJoin && crossed:
 		return c.standIn(ctx, s, d)
+	case strings.HasPrefix(d.RoutingKey, prefixReply) && !crossed:
+		return c.seek(ctx, s, d)
 	case text(d.Headers, headerReply) == "":
 		return nil
 	case !direct:
@@ -143,6 +146,18 @@ func (c *conn) answer(ctx context.Context, s *session, d *amqp.Delivery) error {
 		return c.searchZones(ctx, s, d)
 	}
 	return refuse(ctx, s, d, driver.NoInstance(d.RoutingKey))
+}
+
+// seek sends a reply that no link takes to its caller's zone to the others that live: the caller may be a guest in one.
+func (c *conn) seek(ctx context.Context, s *session, d *amqp.Delivery) error {
+	for _, z := range c.keeper.mirror.living() {
+		if to := directZoneExchange(z); to != d.Exchange {
+			if err := s.reply(ctx, target{to, d.RoutingKey}, forwarded(d)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 const (

@@ -12,19 +12,23 @@ import (
 	"github.com/hansom-platform/hansom/internal/rabbitmq"
 )
 
-// TestGuests has everything of zone a behind HAProxy, which leads it to zone b while a's broker is away, the keeper too.
+// TestGuests has everything of zone a behind HAProxy, which leads it to zone b while a's broker is away, the keeper too. From
+// there the third zone is called as well.
 func TestGuests(t *testing.T) {
 	if testing.Short() {
 		return
 	}
-	e := startEngine(t, topology{"two zones", []string{"a", "b"}, 1})
+	e := startEngine(t, topology{"three zones", []string{"a", "b", "c"}, 1})
 	keeperB, _ := e.keeper(zoneB)
+	keeperC, _ := e.keeper(zoneC)
 	keeperA, _ := e.keeperBy(e.proxied("a", "b"))
 	server, caller := e.connectBy(e.proxied("a", "b")), e.connectBy(e.proxied("a", "b"))
 	serveName(t, server, "own-1")
 	serveName(t, e.connect(zoneB), "far-1")
+	serveName(t, e.connect(zoneC), "third-1")
 	apply(t, keeperA, bindingOfInstance(zoneA, "own", "own-1"))
 	apply(t, keeperB, bindingOfInstance(zoneB, "far", "far-1"))
+	apply(t, keeperC, bindingOfInstance(zoneC, "third", "third-1"))
 	reaches := func(service string) func() bool {
 		return func() bool { _, err := called(caller, service, ""); return err == nil }
 	}
@@ -47,6 +51,7 @@ func TestGuests(t *testing.T) {
 	if _, err := Setup(t.Context(), keeperA.config); err == nil {
 		t.Error("the other zone's broker was set up as the own one; want an error")
 	}
+	t.Logf("the third zone was called %v later", until(t, 30*time.Second, "a guest calls the third zone", reaches("third")))
 	if after := linksOf(t, e.config(zoneB)); after != before {
 		t.Errorf("guests changed what leads to and from their host:\n%s\nwas:\n%s", after, before)
 	}

@@ -10,7 +10,10 @@ import (
 	"github.com/hansom-platform/hansom/fault"
 )
 
-var zoneB = driver.Zone{Region: zoneA.Region, Zone: "b"}
+var (
+	zoneB = driver.Zone{Region: zoneA.Region, Zone: "b"}
+	zoneC = driver.Zone{Region: zoneA.Region, Zone: "c"}
+)
 
 // keep has a connection look after its zone as the binding service does, until the returned stop.
 func (e *engine) keeper(z driver.Zone) (c *conn, stop func()) {

@@ -146,9 +146,22 @@ type city struct {
 	admin app.Admin
 }
 
-func up(t *testing.T, data string) *city {
+// engines are what the bus can be on.
+var engines = []string{app.EngineNATS, app.EngineRabbitMQ}
+
+// onEachEngine runs a test of the platform on every engine of the bus that is wanted.
+func onEachEngine(t *testing.T, test func(t *testing.T, engine string)) {
+	for _, engine := range engines {
+		if engine == app.EngineRabbitMQ && testing.Short() {
+			continue // it needs RabbitMQ
+		}
+		t.Run(engine, func(t *testing.T) { test(t, engine) })
+	}
+}
+
+func up(t *testing.T, engine, data string) *city {
 	t.Helper()
-	p := start(t, "up", "--data", data, "--taxis", "50",
+	p := start(t, "up", "--bus", engine, "--data", data, "--taxis", "50",
 		"--listen", "127.0.0.1:0", "--config-listen", "127.0.0.1:0", "--bus-listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0")
 	admin, err := app.ReadAdmin(data)
 	if err != nil {

@@ -53,8 +53,10 @@ func setSplit(t *testing.T, c *platform.Client, basisPoints uint32) {
 	})
 }
 
-func TestSplitBetweenProcesses(t *testing.T) {
-	c := up(t, t.TempDir())
+func TestSplitBetweenProcesses(t *testing.T) { onEachEngine(t, testSplitBetweenProcesses) }
+
+func testSplitBetweenProcesses(t *testing.T, engine string) {
+	c := up(t, engine, t.TempDir())
 	start(t, "run", "core.eta", "--version", otherVersion, "--data", c.data)
 	operator := c.operator()
 	setSplit(t, operator, 1000)
@@ -87,8 +89,10 @@ func TestSplitBetweenProcesses(t *testing.T) {
 
 // TestKilledProcess loads the thin API at 500 requests a second and kills the
 // process that takes half of one service's traffic.
-func TestKilledProcess(t *testing.T) {
-	c := up(t, t.TempDir())
+func TestKilledProcess(t *testing.T) { onEachEngine(t, testKilledProcess) }
+
+func testKilledProcess(t *testing.T, engine string) {
+	c := up(t, engine, t.TempDir())
 	other := start(t, "run", "core.eta", "--version", otherVersion, "--data", c.data)
 	operator := c.operator()
 	setSplit(t, operator, 5000)
@@ -110,9 +114,13 @@ func TestKilledProcess(t *testing.T) {
 }
 
 func TestInterruptedPlatformComesUpAgain(t *testing.T) {
+	onEachEngine(t, testInterruptedPlatformComesUpAgain)
+}
+
+func testInterruptedPlatformComesUpAgain(t *testing.T, engine string) {
 	data := t.TempDir()
 	for range 2 {
-		c := up(t, data)
+		c := up(t, engine, data)
 		load := loadAPI(t, c.admin, 50)
 		load.wait()
 		if failed := load.failed.Load(); failed != 0 {
@@ -122,10 +130,12 @@ func TestInterruptedPlatformComesUpAgain(t *testing.T) {
 	}
 }
 
-func TestKilledPlatformComesUpAgain(t *testing.T) {
+func TestKilledPlatformComesUpAgain(t *testing.T) { onEachEngine(t, testKilledPlatformComesUpAgain) }
+
+func testKilledPlatformComesUpAgain(t *testing.T, engine string) {
 	data := t.TempDir()
-	up(t, data).kill()
-	c := up(t, data)
+	up(t, engine, data).kill()
+	c := up(t, engine, data)
 	load := loadAPI(t, c.admin, 50)
 	load.wait()
 	if failed := load.failed.Load(); failed != 0 {
