@@ -86,7 +86,7 @@ check-format:
 	fi
 
 .PHONY: bench
-bench: build ## measure the platform on this machine, against bare peers and its previous issue
+bench: build deps-rabbitmq exchange ## measure the platform on this machine, against bare peers and its previous issue
 	cd bench && go run -buildvcs=false . $(ARGS)
 
 .PHONY: lint

@@ -37,9 +37,18 @@ func measureCalls(ctx context.Context, o options) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		for _, p := range peers {
+			p.close()
+		}
+	}()
+	return compareCalls(ctx, peers, o)
+}
+
+// compareCalls has the peers under load in turns.
+func compareCalls(ctx context.Context, peers []peer, o options) ([]figure, error) {
 	samples := make([][]sample, len(peers))
 	for _, p := range peers {
-		defer p.close()
 		if _, err := load(ctx, p, o, o.duration/4); err != nil { // warm up
 			return nil, err
 		}
@@ -171,7 +180,7 @@ func printFigures(figures []figure, o options) {
 	fmt.Printf("  %-24s %10s %10s %10s", "", "calls/s", "p50", "p99")
 	compared := figures[:min(2, len(figures))]
 	for _, f := range compared {
-		fmt.Printf("  × %-6s", f.Peer)
+		fmt.Printf("  × %-12s", f.Peer)
 	}
 	fmt.Println()
 	for _, f := range figures {
@@ -181,7 +190,7 @@ func printFigures(figures []figure, o options) {
 			if other.Peer != f.Peer {
 				ratio = f.Ratios[other.Peer]
 			}
-			fmt.Printf("  %8.2f", ratio)
+			fmt.Printf("  %14.2f", ratio)
 		}
 		fmt.Println()
 	}

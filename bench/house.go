@@ -39,6 +39,7 @@ var customers = []string{"ada", "bela", "carl", "dora", "emma", "finn", "gwen", 
 // A house is a platform with its whole kernel on an embedded broker and a store in
 // a file: the same parts in the same order as `hansom up`, without the city.
 type house struct {
+	bus     string // its URL where that is not the embedded broker
 	broker  *broker.Broker
 	store   *store.Store
 	keys    login.Config
@@ -50,8 +51,11 @@ type house struct {
 	closers []func() // called in reverse
 }
 
-func openHouse(ctx context.Context) (*house, error) {
-	h := &house{}
+func openHouse(ctx context.Context) (*house, error) { return openHouseOn(ctx, "") }
+
+// openHouseOn opens one whose bus is at a URL; coordination stays on the embedded broker.
+func openHouseOn(ctx context.Context, bus string) (*house, error) {
+	h := &house{bus: bus}
 	for _, open := range []func(context.Context) error{h.openBroker, h.openStore, h.openKernel} {
 		if err := open(ctx); err != nil {
 			h.close()
@@ -193,9 +197,12 @@ func (h *house) service(name string) (*platform.Service, error) {
 	return platform.New(name, opts...), nil
 }
 
-// dial connects as the parts of `hansom up` do, inside the process.
+// dial connects as the parts of `hansom up` do: inside the process where the bus is.
 func (h *house) dial(name string) platform.Dial {
 	return func(ctx context.Context) (*bus.Bus, error) {
+		if h.bus != "" {
+			return dial.Dialer{Name: name}.Bus(ctx, h.bus, zone)
+		}
 		return dial.Dialer{Name: name, Inside: h.broker}.Bus(ctx, h.broker.URL(), zone)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"runtime/pprof"
 	"slices"
@@ -33,6 +34,8 @@ type options struct {
 	instances int
 	changes   int
 	before    string
+
+	rabbit *rabbit // opened by the first measure that needs it
 }
 
 // A measure is one of the things that can be measured. It prints a table to
@@ -52,6 +55,8 @@ var measures = []measure{
 	{"change", "from the change of configuration to its last instance", measureChange},
 	{"tokens", "verification of a user's token, against the signature alone", measureTokens},
 	{"logins", "logins per second, against the hash of the password alone", measureLogins},
+	{"rabbitcalls", "calls per second and latency on RabbitMQ: bare amqp091-go, the platform", measureRabbitCalls},
+	{"exchanges", "messages per second on RabbitMQ: x-h2 against the exchanges that come with it", measureExchanges},
 	{"memory", "resident memory of the idle platform with the demo city", measureMemory},
 }
 
@@ -73,7 +78,7 @@ func run(ctx context.Context, args []string) error {
 	flags.DurationVar(&o.duration, "duration", 2*time.Second, "how long each peer runs in a round")
 	flags.IntVar(&o.starts, "starts", 100, "instances to start")
 	flags.DurationVar(&o.idle, "idle", 20*time.Second, "how long the platform idles before its memory is read")
-	flags.StringVar(&o.binary, "hansom", "../bin/hansom", "the hansom binary, for the memory measure")
+	flags.StringVar(&o.binary, "hansom", "../bin/hansom", "the hansom binary, for the memory measure; its folder has plugins/")
 	flags.StringVar(&o.peers, "peers", "", "comma-separated peers of the calls to run (default all)")
 	flags.IntVar(&o.instances, "instances", 1000, "instances that apply changes of configuration")
 	flags.IntVar(&o.changes, "changes", 20, "changes of configuration")
@@ -100,6 +105,8 @@ func run(ctx context.Context, args []string) error {
 		"machine": fmt.Sprintf("%s/%s, %d CPUs, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), cpuModel()),
 	}
 	fmt.Printf("%s, %s\n", results["machine"], results["go"])
+	o.rabbit = &rabbit{plugins: filepath.Join(filepath.Dir(o.binary), "plugins")}
+	defer o.rabbit.close()
 	for _, m := range chosen {
 		fmt.Printf("\n%s\n", m.about)
 		if results[m.name], err = m.run(ctx, o); err != nil {

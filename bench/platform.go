@@ -91,14 +91,16 @@ func startPlatform(ctx context.Context) (peer, error) {
 		h.close()
 		return peer{}, err
 	}
-	return peer{
-		call: func(ctx context.Context, body []byte) error {
-			ctx, cancel := context.WithTimeout(ctx, callTimeout)
-			defer cancel()
-			return callEcho(platform.WithToken(platform.WithCohort(ctx, 4711), h.user), caller, body)
-		},
-		close: h.close,
-	}, nil
+	return peer{call: h.call(caller), close: h.close}, nil
+}
+
+// call is a call on behalf of a customer who has a cohort.
+func (h *house) call(caller *platform.Service) func(context.Context, []byte) error {
+	return func(ctx context.Context, body []byte) error {
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		return callEcho(platform.WithToken(platform.WithCohort(ctx, 4711), h.user), caller, body)
+	}
 }
 
 // refusesStrangers makes sure that what is measured is authorised at all.
