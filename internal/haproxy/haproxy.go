@@ -151,6 +151,7 @@ func (p *Proxy) env() []string {
 		"HANSOM_HAPROXY_AMQP=" + p.Address(),
 		"HANSOM_HAPROXY_MANAGEMENT=" + p.Management(),
 		"HANSOM_HAPROXY_SOCKET=" + p.socket(),
+		"HANSOM_HAPROXY_UNPRIVILEGED=yes",
 	}
 	add := func(name string, servers []Server) {
 		for i, s := range servers {
@@ -168,12 +169,6 @@ func (p *Proxy) Address() string { return engine.Local(p.config.AMQP) }
 
 // Management returns where it takes HTTP for the management API: 127.0.0.1:port
 func (p *Proxy) Management() string { return engine.Local(p.config.Management) }
-
-// Done is closed when the process has ended.
-func (p *Proxy) Done() <-chan struct{} { return p.process.Done() }
-
-// Kill ends it as kill -9 does.
-func (p *Proxy) Kill() error { return p.process.Kill() }
 
 // Close ends it with all its connections, and kills it if it has not ended when ctx does. Closing again does nothing.
 func (p *Proxy) Close(ctx context.Context) error {

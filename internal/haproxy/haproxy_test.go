@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"sync"
 	"testing"
 	"time"
@@ -254,6 +255,20 @@ func TestManagementFollows(t *testing.T) {
 		}
 		return err
 	}))
+}
+
+// TestAsInstalled has HAProxy read the file as operators start it: the other tests leave out what takes root.
+func TestAsInstalled(t *testing.T) {
+	if testing.Short() {
+		return // it needs HAProxy
+	}
+	program, err := find()
+	must(t, err)
+	check := exec.CommandContext(t.Context(), program, "-c", "-f", "../../deploy/haproxy/haproxy.cfg")
+	check.Env = []string{"HANSOM_BROKER_1=127.0.0.1:1", "HANSOM_BROKER_1_MANAGEMENT=127.0.0.1:2"}
+	if said, err := check.CombinedOutput(); err != nil {
+		t.Errorf("HAProxy does not take the file: %v\n%s", err, said)
+	}
 }
 
 func TestStartRefuses(t *testing.T) {
