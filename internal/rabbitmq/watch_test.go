@@ -16,17 +16,18 @@ import (
 	"github.com/hansom-platform/hansom/internal/engine"
 )
 
-// TestWatch runs what operators install beside a broker, on a socket that answers as a broker does and then, as one that
-// hangs, takes connections and says nothing. systemctl is a script that notes what it was told.
+// TestWatch runs what operators install beside a broker, on a socket that answers as a broker does, then cuts connections while
+// the service is stopped on purpose, and then, as a broker that hangs, takes them and says nothing. systemctl is a script: it notes
+// that it was asked whether the service is active, which it is not while there is a file "stopped", and what it was told to do.
 func TestWatch(t *testing.T) {
 	folder := t.TempDir()
-	told := filepath.Join(folder, "told")
-	systemctl := fmt.Sprintf("#!/bin/sh\necho \"$@\" >> %s\n", told)
+	told, asked, stopped := filepath.Join(folder, "told"), filepath.Join(folder, "asked"), filepath.Join(folder, "stopped")
+	systemctl := fmt.Sprintf("#!/bin/sh\nif [ \"$1\" = is-active ]; then echo >> %s; [ ! -e %s ]; exit; fi\necho \"$@\" >> %s\n", asked, stopped, told)
 	must(t, os.WriteFile(filepath.Join(folder, "systemctl"), []byte(systemctl), 0o700))
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	must(t, err)
 	defer listener.Close()
-	var hangs atomic.Bool
+	var cuts, hangs atomic.Bool
 	var greeted atomic.Int64
 	go func() {
 		for {
@@ -36,6 +37,9 @@ func TestWatch(t *testing.T) {
 			}
 			go func() {
 				defer conn.Close()
+				if cuts.Load() {
+					return
+				}
 				var hello [8]byte
 				if _, err := io.ReadFull(conn, hello[:]); err != nil || hangs.Load() {
 					_, _ = io.Copy(io.Discard, conn)
@@ -63,10 +67,26 @@ func TestWatch(t *testing.T) {
 		}
 		return nil
 	}))
-	if said, err := os.ReadFile(told); err == nil {
-		t.Errorf("while the broker answers, systemctl was told %q; want nothing", said)
+	wantUntold := func(when string) {
+		if said, err := os.ReadFile(told); err == nil {
+			t.Errorf("while the broker %s, systemctl was told %q; want nothing", when, said)
+		}
 	}
+	wantUntold("answers")
+
+	must(t, os.WriteFile(stopped, nil, 0o600))
+	cuts.Store(true)
+	must(t, engine.Await(within, nil, func(context.Context) error {
+		if lines, _ := os.ReadFile(asked); len(lines) < 5 {
+			return fmt.Errorf("systemctl was asked %d times whether the service is active", len(lines))
+		}
+		return nil
+	}))
+	wantUntold("is stopped on purpose")
+
 	hangs.Store(true)
+	cuts.Store(false)
+	must(t, os.Remove(stopped))
 	must(t, engine.Await(within, nil, func(context.Context) error {
 		said, err := os.ReadFile(told)
 		if err == nil && !strings.Contains(string(said), "restart rabbitmq-server") {
