@@ -98,12 +98,14 @@ give_up() {
 # (https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt). Whatever policy the machine has comes back after.
 policy=/usr/sbin/policy-rc.d
 kept="$policy.before-hansom"
+mark="written by hansom's deploy/deps/debian.sh, which removes it when it is done"
 
+# One of our own was left by a run that was killed: it is not the machine's.
 forbid_services() {
-	if [ -e "$policy" ] && [ ! -e "$kept" ]; then
+	if [ -e "$policy" ] && ! grep -qF "$mark" "$policy"; then
 		as_root mv "$policy" "$kept"
 	fi
-	printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+	printf '#!/bin/sh\n# %s\nexit 101\n' "$mark" | as_root tee "$policy" >/dev/null
 	as_root chmod 755 "$policy"
 }
 
