@@ -7,8 +7,8 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// TestKilledNode: when a node of a cluster of two is killed, the queue that it had, durable though it is, gets nothing more
-// from the node that is left, which takes the next candidate. (It cannot tell whether the exchange looks at the queue's node
+// TestKilledNode: when a node of a cluster of two is killed, the queue that it had and that was preferred, durable though it is, gets
+// nothing more from the node that is left, which takes the next candidate. (It cannot tell whether the exchange looks at the queue's node
 // or the broker has dropped the binding meanwhile, which it does soon.)
 func TestKilledNode(t *testing.T) {
 	if testing.Short() {
@@ -23,9 +23,13 @@ func TestKilledNode(t *testing.T) {
 	must(t, err, "declare far")
 	preferred := amqp.Table{"match.h2-overlay": "alice"}
 	must(t, far.channel.QueueBind("far", service, h2, false, preferred), "bind far")
+	alice := amqp.Table{"h2-overlay": "alice"}
+	went, err := far.channel.Consume("far", "", true, false, false, false, nil)
+	must(t, err, "consume far")
+	near.publish("before", service, alice)
+	wantDelivery(t, went, "before")
 	must(t, nodes[1].Kill(), "kill a node")
 
-	alice := amqp.Table{"h2-overlay": "alice"}
 	deadline := time.After(soon)
 	retry := time.NewTicker(20 * time.Millisecond)
 	defer retry.Stop()

@@ -33,9 +33,11 @@ build() {
 	trap 'rm -rf "$work"' EXIT
 	compile "$work/$name-$version/ebin"
 	cp src/$name.app.src "$work/$name-$version/ebin/$name.app"
-	rm -f "$1/$name"-*.ez
-	work="$work" target="$target" name="$name-$version" erl -noinput -eval '
+	# Beside the target and moved there, so that nobody reads half a file, or none.
+	work="$work" target="$target.tmp" name="$name-$version" erl -noinput -eval '
 		{ok, _} = zip:create(os:getenv("target"), [os:getenv("name")], [{cwd, os:getenv("work")}]), halt().'
+	mv "$target.tmp" "$target"
+	find "$1" -name "$name-*.ez" ! -name "$name-$version.ez" -delete
 	echo "exchange: built $target"
 }
 
