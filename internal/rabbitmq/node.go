@@ -161,14 +161,6 @@ func (n *Node) lastWords() string {
 // Log returns the file that the node logs to.
 func (n *Node) Log() string { return n.path("rabbit.log") }
 
-// Restart ends the node in good order where it runs, and boots it.
-func (n *Node) Restart(ctx context.Context) error {
-	if err := n.Terminate(ctx); err != nil {
-		return err
-	}
-	return n.Start(ctx)
-}
-
 // Terminate asks the node to end (SIGTERM), lets it go on if it was stopped, and returns when it has ended. When ctx ends
 // before, the node goes on ending.
 func (n *Node) Terminate(ctx context.Context) error {
