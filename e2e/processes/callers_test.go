@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/hansom-platform/hansom/fault"
 	"github.com/hansom-platform/hansom/platform"
 	"github.com/hansom-platform/hansom/proto/rpc"
 )
@@ -29,6 +29,7 @@ type call struct {
 	id      string
 	repeats bool // may be repeated
 	begun   time.Time
+	ended   time.Time
 	zone    string // that answered
 	err     error
 }
@@ -70,7 +71,7 @@ func (l *targetLoad) call(i int) {
 	defer cancel()
 	var by platform.ServedBy
 	c.err = caller.Call(platform.CaptureServedBy(ctx, &by), endpointOf(c), wrapperspb.String(c.id), new(wrapperspb.StringValue))
-	c.zone = by.Zone
+	c.zone, c.ended = by.Zone, time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.done = append(l.done, c)
@@ -83,56 +84,74 @@ func endpointOf(c call) *rpc.Endpoint {
 	return write
 }
 
-// between returns the calls that began in a span of time and have ended, in the order of their beginning.
+// at is when the call counts: a failure when the caller hears of it, for what it fails of may have come after its beginning.
+func (c call) at() time.Time {
+	if c.err != nil {
+		return c.ended
+	}
+	return c.begun
+}
+
+// between returns the calls that count in a span of time.
 func (l *targetLoad) between(from, to time.Time) (all []call) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range l.done {
-		if !c.begun.Before(from) && c.begun.Before(to) {
+		if !c.at().Before(from) && c.at().Before(to) {
 			all = append(all, c)
 		}
 	}
-	slices.SortFunc(all, func(a, b call) int { return a.begun.Compare(b.begun) })
 	return all
 }
 
 // A count sums up the calls of one phase of a drill.
 type count struct {
-	phase        string
-	calls        int
-	failed       int
-	lost         int           // failed calls that may be repeated
-	failing      time.Duration // from the beginning of the first failed call to that of the last one
-	settled      time.Duration // from the beginning of the phase to that of the last failed call
-	byZone       map[string]int
-	firstFailure error
+	phase   string
+	calls   int
+	failed  int
+	lost    int                      // failed calls that may be repeated
+	failing time.Duration            // from the phase's beginning to that of the last call that failed
+	slowest time.Duration            // of the calls that were answered
+	byZone  map[string]int           // answers
+	first   map[string]time.Duration // from the phase's beginning to the zone's first answer to a call of the phase
+	reasons map[string]int           // of the failures
+	failure error                    // the last of them
 }
 
 func countOf(phase string, begun time.Time, calls []call) count {
-	c := count{phase: phase, calls: len(calls), byZone: map[string]int{}}
-	var first time.Time
+	c := count{phase: phase, calls: len(calls), byZone: map[string]int{}, first: map[string]time.Duration{}, reasons: map[string]int{}}
 	for _, call := range calls {
-		if call.err == nil {
-			c.byZone[call.zone]++
+		if call.err != nil {
+			c.fail(begun, call)
 			continue
 		}
-		if c.failed++; call.repeats {
-			c.lost++
+		c.slowest = max(c.slowest, call.ended.Sub(call.begun))
+		after := call.ended.Sub(begun)
+		if first, ok := c.first[call.zone]; !ok || after < first {
+			c.first[call.zone] = after
 		}
-		if first.IsZero() {
-			first, c.firstFailure = call.begun, call.err
-		}
-		c.failing, c.settled = call.begun.Sub(first), call.begun.Sub(begun)
+		c.byZone[call.zone]++
 	}
 	return c
 }
 
+func (c *count) fail(begun time.Time, call call) {
+	c.failed++
+	if call.repeats {
+		c.lost++
+	}
+	c.failing = max(c.failing, call.begun.Sub(begun))
+	c.reasons[fault.ReasonOf(call.err)]++
+	c.failure = call.err
+}
+
 func table(counts []count) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%-26s %6s %7s %11s %12s %12s %6s %6s\n", "phase", "calls", "failed", "idempotent", "failing for", "settled in", "by a", "by b")
+	fmt.Fprintf(&out, "%-24s %6s %7s %11s %12s %9s %6s %6s %14s\n",
+		"phase", "calls", "failed", "idempotent", "failing for", "slowest", "by a", "by b", "first by b")
 	for _, c := range counts {
-		fmt.Fprintf(&out, "%-26s %6d %7d %11d %12v %12v %6d %6d\n", c.phase, c.calls, c.failed, c.lost,
-			c.failing.Round(time.Millisecond), c.settled.Round(time.Millisecond), c.byZone["a"], c.byZone["b"])
+		fmt.Fprintf(&out, "%-24s %6d %7d %11d %12v %9v %6d %6d %14v\n", c.phase, c.calls, c.failed, c.lost,
+			c.failing.Round(time.Millisecond), c.slowest.Round(time.Millisecond), c.byZone["a"], c.byZone["b"], c.first["b"].Round(time.Millisecond))
 	}
 	return out.String()
 }

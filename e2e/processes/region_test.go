@@ -35,7 +35,6 @@ type region struct {
 type zoneOfRegion struct {
 	bus     bus.Zone
 	brokers *rabbitmq.Broker
-	proxy   *haproxy.Proxy
 	url     string // of the bus, by way of the proxy
 }
 
@@ -137,7 +136,7 @@ func (r *region) startProxy(name, other string) {
 	user := url.UserPassword(z.brokers.User())
 	management := url.URL{Scheme: "http", User: user, Host: p.Management()}
 	q := url.Values{"management": {management.String()}, "zones": {listed}, "region": {regionName}, "zone": {name}}
-	z.proxy, z.url = p, (&url.URL{Scheme: "amqp", User: user, Host: p.Address(), RawQuery: q.Encode()}).String()
+	z.url = (&url.URL{Scheme: "amqp", User: user, Host: p.Address(), RawQuery: q.Encode()}).String()
 }
 
 func servers(b *rabbitmq.Broker) (all []haproxy.Server) {

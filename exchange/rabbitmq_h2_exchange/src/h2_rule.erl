@@ -8,10 +8,14 @@
 
 -define(COHORTS, 10000).
 
-%% How near a binding is, more being nearer.
+%% How near a binding is, more being nearer. A way to another zone is farther than every queue of this broker, and the
+%% way home farthest: who is a guest here has no broker there.
 -define(OUT_OF_REACH, 0).
--define(SAME_REGION, 1).
--define(SAME_ZONE, 2).
+-define(WAY_HOME, 1).
+-define(OTHER_BROKER, 2).
+-define(SAME_REGION, 3).
+-define(SAME_ZONE, 4).
+-define(REACHES, 5).
 
 -type miss() :: unknown_service | no_match | no_weight | gone | too_far.
 -type rand() :: fun((pos_integer()) -> non_neg_integer()).
@@ -32,12 +36,12 @@ choose(Bindings, Message, Least, Rand) ->
 
 %% fitting does steps 1 to 4: the nearest of the most specific bindings.
 fitting([], _, -1, [], Miss) -> {miss, Miss};
-fitting([], _, Best, _, _) when Best rem 3 =:= ?OUT_OF_REACH -> {miss, too_far};
+fitting([], _, Best, _, _) when Best rem ?REACHES =:= ?OUT_OF_REACH -> {miss, too_far};
 fitting([], _, _, Kept, _) -> lists:reverse(Kept);
 fitting([B | Rest], M, Best, Kept, Miss) ->
     case unfit(B, M) of
         false ->
-            case length(B#h2_binding.match) * 3 + reach(B, M) of
+            case length(B#h2_binding.match) * ?REACHES + reach(B, M) of
                 Best -> fitting(Rest, M, Best, [B | Kept], Miss);
                 Rank when Rank > Best -> fitting(Rest, M, Rank, [B], Miss);
                 _ -> fitting(Rest, M, Best, Kept, Miss)
@@ -67,11 +71,19 @@ order(gone) -> 4.
 %% A message that crossed is routed where it arrived, to queues only: its own zone is
 %% the one that it came from.
 reach(#h2_binding{direct = false}, #h2_message{crossed = true}) -> ?OUT_OF_REACH;
-reach(#h2_binding{region = <<>>, direct = true}, _) -> ?SAME_ZONE;
-reach(#h2_binding{region = <<>>}, _) -> ?SAME_REGION;
-reach(#h2_binding{direct = true}, #h2_message{from = <<>>}) -> ?SAME_ZONE;
-reach(_, #h2_message{from = <<>>}) -> ?SAME_REGION;
-reach(#h2_binding{region = Region, zone = Zone}, #h2_message{from = From, crossed = Crossed}) ->
+reach(#h2_binding{direct = true} = B, M) -> distance(B, M);
+reach(#h2_binding{region = <<>>}, _) -> ?OTHER_BROKER;
+reach(_, #h2_message{from = <<>>}) -> ?OTHER_BROKER;
+reach(B, M) ->
+    case distance(B, M) of
+        ?SAME_ZONE -> ?WAY_HOME;
+        ?SAME_REGION -> ?OTHER_BROKER;
+        ?OUT_OF_REACH -> ?OUT_OF_REACH
+    end.
+
+distance(#h2_binding{region = <<>>}, _) -> ?SAME_ZONE;
+distance(_, #h2_message{from = <<>>}) -> ?SAME_ZONE;
+distance(#h2_binding{region = Region, zone = Zone}, #h2_message{from = From, crossed = Crossed}) ->
     N = byte_size(Region),
     case From of
         <<Region:N/binary, $/, Zone/binary>> -> ?SAME_ZONE;

@@ -67,8 +67,10 @@ prop_one_of_the_best() ->
             end
         end).
 
-rank(#h2_binding{match = Match, zone = <<"a">>}) -> {length(Match), 1};
-rank(#h2_binding{match = Match}) -> {length(Match), 0}.
+%% Queues before ways to other zones; of queues those of the own zone first, of ways the one to it last.
+rank(#h2_binding{match = Match, direct = Direct, zone = Zone}) ->
+    Own = Zone =:= <<"a">>,
+    {length(Match), Direct, Own =:= Direct}.
 
 %% A cohort keeps its version whatever is drawn and however the bindings are ordered.
 prop_cohort_keeps_version() ->
