@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // findServer returns the folder that RabbitMQ is installed in. Its scripts are called there: the wrappers in /usr/sbin insist
@@ -21,8 +23,21 @@ func findServer() (string, error) {
 		return "", errors.New("RabbitMQ is not installed (no " + pattern + "): run make deps-rabbitmq, " +
 			"or on Debian apt-get install rabbitmq-server")
 	}
-	slices.Sort(found)
-	return filepath.Dir(filepath.Dir(found[len(found)-1])), nil
+	return filepath.Dir(filepath.Dir(latest(found))), nil
+}
+
+// latest returns the path with the highest version: its numbers, compared one by one.
+func latest(paths []string) string {
+	return slices.MaxFunc(paths, func(a, b string) int { return slices.Compare(numbers(a), numbers(b)) })
+}
+
+func numbers(text string) (all []int) {
+	for _, digits := range strings.FieldsFunc(text, func(r rune) bool { return r < '0' || r > '9' }) {
+		if n, err := strconv.Atoi(digits); err == nil {
+			all = append(all, n)
+		}
+	}
+	return all
 }
 
 func findEpmd() (string, error) {
@@ -33,7 +48,7 @@ func findEpmd() (string, error) {
 	if err != nil || len(found) == 0 {
 		return "", errors.New("epmd is not installed: run make deps-rabbitmq, or on Debian apt-get install erlang-base")
 	}
-	return found[len(found)-1], nil
+	return latest(found), nil
 }
 
 const exchangeFiles = "rabbitmq_h2_exchange-*.ez"

@@ -105,7 +105,7 @@ func (n *Node) boot(ctx context.Context) error {
 		return err
 	}
 	for _, port := range n.ports.all() {
-		if err := engine.AwaitFree(ctx, port); err != nil {
+		if err := n.broker.awaitFree(ctx, port); err != nil {
 			return err
 		}
 	}

@@ -27,9 +27,9 @@ import (
 type Config struct {
 	Dir     string   // data of the nodes, kept between starts; made where it is missing
 	Plugins []string // further plugins, as .ez files or NAME-VERSION folders, all enabled; FindExchange finds ours
-	Cluster string   // the cluster's name, "hansom" by default; federation needs it to differ between zones
+	Cluster string   // the cluster's name, "hansom" by default; federation needs it to differ between zones; a folder keeps it
 	Nodes   int      // 1 by default, or 2 for a cluster; a folder keeps the number that it was made with
-	Ports   []Ports  // of each node; what is left out or 0 is a free port, chosen once and kept in Dir
+	Ports   []Ports  // of each node; what is left out or 0 is a free port, kept in Dir for as long as no other program takes it
 
 	User     string // the administrator, "hansom" by default
 	Password string // made once and kept in Dir by default
@@ -125,7 +125,7 @@ func open(ctx context.Context, c Config) (*Broker, error) {
 }
 
 func (b *Broker) prepare(ctx context.Context) (err error) {
-	if b.state, err = remember(b.config); err != nil {
+	if b.state, err = remember(ctx, b.config); err != nil {
 		return err
 	}
 	for i, ports := range b.state.Nodes {
@@ -144,7 +144,7 @@ func (b *Broker) hold(ctx context.Context) error {
 		ports = append(ports, n.ports.all()...)
 	}
 	for _, port := range ports {
-		if err := engine.AwaitFree(ctx, port); err != nil {
+		if err := b.awaitFree(ctx, port); err != nil {
 			return err
 		}
 		hold, err := engine.HoldPort(port)
@@ -152,6 +152,13 @@ func (b *Broker) hold(ctx context.Context) error {
 			return err
 		}
 		b.holds = append(b.holds, hold)
+	}
+	return nil
+}
+
+func (b *Broker) awaitFree(ctx context.Context, port int) error {
+	if err := engine.AwaitFree(ctx, port); err != nil {
+		return fmt.Errorf("%w; this broker's ports are in %s", err, b.path(stateFile))
 	}
 	return nil
 }
@@ -245,7 +252,7 @@ func (b *Broker) withEpmd(ctx context.Context) error {
 		return err
 	}
 	port := b.state.Epmd
-	if err := engine.AwaitFree(ctx, port); err != nil {
+	if err := b.awaitFree(ctx, port); err != nil {
 		return err
 	}
 	b.epmd, err = engine.Run(engine.Command{

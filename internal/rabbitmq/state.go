@@ -1,6 +1,7 @@
 package rabbitmq
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -14,18 +15,28 @@ import (
 	"github.com/hansom-platform/hansom/internal/engine"
 )
 
-// state is what a folder remembers of its broker, in broker.json (mode 0600: it has the password).
+const stateFile = "broker.json"
+
+// state is what a folder remembers of its broker, in stateFile (mode 0600: it has the password).
 type state struct {
-	Epmd     int     `json:"epmd"` // the port mapper's port
+	Cluster  string  `json:"cluster"` // its name
+	Epmd     int     `json:"epmd"`    // the port mapper's port
 	Nodes    []Ports `json:"nodes"`
 	User     string  `json:"user"`
 	Password string  `json:"password"`
 	Cookie   string  `json:"cookie"` // the secret that the nodes of a cluster share
 }
 
+// An OtherClusterError says that a folder holds the broker of another cluster than was to be started.
+type OtherClusterError struct{ Holds, Wanted string }
+
+func (e *OtherClusterError) Error() string {
+	return fmt.Sprintf("the folder holds the broker of the cluster %s, not of %s: use another folder", e.Holds, e.Wanted)
+}
+
 // remember returns the folder's state with what c wants: ports may change, the rest is as the data has it.
-func remember(c Config) (state, error) {
-	path := filepath.Join(c.Dir, "broker.json")
+func remember(ctx context.Context, c Config) (state, error) {
+	path := filepath.Join(c.Dir, stateFile)
 	s, err := readState(path)
 	if err != nil {
 		return s, err
@@ -34,10 +45,11 @@ func remember(c Config) (state, error) {
 		s = state{Nodes: make([]Ports, c.Nodes), User: c.User, Password: c.Password, Cookie: rand.Text()}
 		s.complete()
 	}
+	s.Cluster = cmp.Or(s.Cluster, c.Cluster)
 	if err := s.agrees(c); err != nil {
 		return s, err
 	}
-	if err := s.choosePorts(c.Ports); err != nil {
+	if err := s.choosePorts(ctx, c); err != nil {
 		return s, err
 	}
 	text, err := json.MarshalIndent(s, "", "  ")
@@ -71,6 +83,9 @@ func (s *state) complete() {
 }
 
 func (s *state) agrees(c Config) error {
+	if s.Cluster != c.Cluster {
+		return &OtherClusterError{Holds: s.Cluster, Wanted: c.Cluster}
+	}
 	if len(s.Nodes) != c.Nodes {
 		return fmt.Errorf("the folder holds a broker of %d nodes, not %d: use another folder", len(s.Nodes), c.Nodes)
 	}
@@ -81,11 +96,20 @@ func (s *state) agrees(c Config) error {
 	return nil
 }
 
-func (s *state) choosePorts(wanted []Ports) error {
+// choosePorts takes the ports that c asks for, keeps the others, and draws those anew that another program has taken.
+func (s *state) choosePorts(ctx context.Context, c Config) error {
 	taken := map[int]bool{}
 	choose := func(port *int, wanted int) error {
 		if wanted != 0 {
 			*port = wanted
+		} else if *port != 0 {
+			if err := engine.AwaitFree(ctx, *port); err != nil {
+				if ctx.Err() != nil {
+					return err
+				}
+				c.Logger.Warn("another program has taken a port of RabbitMQ, which gets another one", "folder", c.Dir, "port", *port)
+				*port = 0
+			}
 		}
 		for *port == 0 {
 			free, err := engine.FreePort()
@@ -102,8 +126,8 @@ func (s *state) choosePorts(wanted []Ports) error {
 	errs := []error{choose(&s.Epmd, 0)}
 	for i := range s.Nodes {
 		var want Ports
-		if i < len(wanted) {
-			want = wanted[i]
+		if i < len(c.Ports) {
+			want = c.Ports[i]
 		}
 		node := &s.Nodes[i]
 		errs = append(errs, choose(&node.AMQP, want.AMQP), choose(&node.Management, want.Management),
