@@ -26,6 +26,8 @@ type Admin struct {
 
 	Config      string `json:"config,omitempty"`      // base URL of the config service's HTTP
 	Environment string `json:"environment,omitempty"` // which user tokens and credentials are for
+	Region      string `json:"region,omitempty"`      // where the embedded platform runs
+	Zone        string `json:"zone,omitempty"`
 
 	// The first administrator, of the application "admin". Session is the one that
 	// the start opened; when it has ended, the password opens another.

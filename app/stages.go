@@ -101,6 +101,7 @@ func (a *App) runBroker(ctx context.Context, ready func()) error {
 	a.mu.Lock()
 	a.broker = b
 	a.admin.Coord, a.admin.PID = b.URL(), pid
+	a.admin.Region, a.admin.Zone = a.config.Zone.Region, a.config.Zone.Zone
 	if a.config.Engine == EngineNATS {
 		a.admin.Bus = b.URL()
 	}

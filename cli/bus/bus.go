@@ -67,7 +67,7 @@ func (o *Options) config(f *factory.Factory) (rabbitbus.Config, error) {
 	if err != nil {
 		return config, fmt.Errorf("%w (from %s)", err, source)
 	}
-	place := f.Place(o.Connection.Zone)
+	place := f.From(o.Connection)
 	config.Zone.Region = cmp.Or(config.Zone.Region, place.Region)
 	config.Zone.Zone = cmp.Or(config.Zone.Zone, place.Zone)
 	return config, nil

@@ -19,7 +19,7 @@ type layers struct {
 // bind must come before the connection's flags, which leave out --region then.
 func (l *layers) bind(cmd *cobra.Command) {
 	fl := cmd.Flags()
-	fl.StringVar(&l.Region, "region", "", "`region` whose layers count, \"\" for none (default $HANSOM_REGION, else local)")
+	fl.StringVar(&l.Region, "region", "", "`region` whose layers count, \"\" for none (default $HANSOM_REGION, else what admin.json says, else local)")
 	fl.StringVar(&l.Environment, "env", "", "`environment` whose layers count (default the platform's own)")
 	fl.StringVar(&l.Path, "path", "", "only what is at this dotted `path`, such as hansom.gateway")
 	fl.Uint64Var(&l.AsOf, "as-of", 0, "as it was at this `revision` (default now)")
@@ -27,7 +27,7 @@ func (l *layers) bind(cmd *cobra.Command) {
 
 func (l *layers) complete(cmd *cobra.Command, f *factory.Factory, c *factory.Connection) {
 	if !cmd.Flags().Changed("region") {
-		l.Region = f.Place(c.Zone).Region
+		l.Region = f.From(*c).Region
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"time"
 
@@ -87,9 +88,9 @@ func (c *Connection) BindBus(cmd *cobra.Command) {
 	f.StringVar(&c.Data, "data", app.DefaultData, "data `folder` of the `hansom up` to talk to")
 	_ = cmd.MarkFlagDirname("data")
 	if f.Lookup("region") == nil {
-		f.StringVar(&c.Zone.Region, "region", "", "`region` to route from (default $HANSOM_REGION, else local)")
+		f.StringVar(&c.Zone.Region, "region", "", "`region` to route from (default $HANSOM_REGION, else what admin.json says, else local)")
 	}
-	f.StringVar(&c.Zone.Zone, "zone", "", "`zone` to route from (default $HANSOM_ZONE, else a)")
+	f.StringVar(&c.Zone.Zone, "zone", "", "`zone` to route from (default $HANSOM_ZONE, else what admin.json says, else a)")
 }
 
 // connectTimeout is how long opening the bus may take.
@@ -113,7 +114,7 @@ func (f *Factory) Open(ctx context.Context, c Connection) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	z := f.Place(c.Zone)
+	z := f.From(c)
 	if err := errors.Join(app.CheckWord("region", z.Region), app.CheckWord("zone", z.Zone)); err != nil {
 		return nil, err
 	}
@@ -173,10 +174,37 @@ func (f *Factory) Admin(folder string) (app.Admin, error) {
 	return admin, err
 }
 
-// Place fills in what z leaves open.
-func (f *Factory) Place(z bus.Zone) bus.Zone {
+// adminOf returns what admin.json in a data folder says, where that is of the platform on this bus; else an empty one.
+func adminOf(folder, busURL string) app.Admin {
+	admin, err := app.ReadAdmin(folder)
+	if err != nil || host(admin.Bus) != host(busURL) {
+		return app.Admin{}
+	}
+	return admin
+}
+
+func host(rawURL string) string {
+	if u, err := url.Parse(rawURL); err == nil {
+		return u.Host
+	}
+	return rawURL
+}
+
+// Place fills in what z leaves open, for a platform that is to start.
+func (f *Factory) Place(z bus.Zone) bus.Zone { return f.place(z, app.Admin{}) }
+
+// From is where a verb routes from: what neither flags nor the environment say is as in admin.json.
+func (f *Factory) From(c Connection) bus.Zone {
+	var admin app.Admin
+	if url, _, err := f.BusURL(c); err == nil {
+		admin = adminOf(c.Data, url)
+	}
+	return f.place(c.Zone, admin)
+}
+
+func (f *Factory) place(z bus.Zone, admin app.Admin) bus.Zone {
 	return bus.Zone{
-		Region: cmp.Or(z.Region, f.Env("HANSOM_REGION"), "local"),
-		Zone:   cmp.Or(z.Zone, f.Env("HANSOM_ZONE"), "a"),
+		Region: cmp.Or(z.Region, f.Env("HANSOM_REGION"), admin.Region, "local"),
+		Zone:   cmp.Or(z.Zone, f.Env("HANSOM_ZONE"), admin.Zone, "a"),
 	}
 }

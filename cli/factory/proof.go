@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/url"
 	"sync"
 	"time"
 
@@ -53,16 +52,8 @@ func (f *Factory) prover(c Connection, busURL string, login *loginpb.LoginClient
 	if c.Session == "" {
 		p.given = Proof{Session: f.Env("HANSOM_SESSION"), Source: "$HANSOM_SESSION"}
 	}
-	address := busURL
-	if u, err := url.Parse(busURL); err == nil {
-		address = u.Host
-	}
-	if admin, err := app.ReadAdmin(c.Data); err == nil {
-		if u, err := url.Parse(admin.Bus); err == nil && u.Host == address {
-			p.admin = admin
-		}
-	}
-	p.platform = cmp.Or(p.admin.Environment, f.Env("HANSOM_ENV"), "local") + " " + address
+	p.admin = adminOf(c.Data, busURL)
+	p.platform = cmp.Or(p.admin.Environment, f.Env("HANSOM_ENV"), "local") + " " + host(busURL)
 	return p
 }
 

@@ -46,7 +46,7 @@ There is ` + strings.Join(app.Services(), ", ") + `.`,
 		ValidArgsFunction: cobra.FixedCompletions(app.Services(), cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Config.Services = args
-			o.Config.Zone = f.Place(o.Connection.Zone)
+			o.Config.Zone = f.From(o.Connection)
 			if run != nil {
 				return run(cmd.Context(), o)
 			}
