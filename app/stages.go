@@ -13,6 +13,7 @@ import (
 	"github.com/hansom-platform/hansom/app/dial"
 	"github.com/hansom-platform/hansom/coord"
 	"github.com/hansom-platform/hansom/gateway"
+	"github.com/hansom-platform/hansom/kernel/binding"
 	"github.com/hansom-platform/hansom/platform"
 	"github.com/hansom-platform/hansom/platform/telemetry"
 	hansompb "github.com/hansom-platform/hansom/proto/hansom"
@@ -81,13 +82,18 @@ func (a *App) bus() stage {
 	return stage{nats}
 }
 
-// reachBus finds out that a bus which is not the app's own can be reached.
+// reachBus finds out that a bus which is not the app's own can be reached, and kept by kernel.binding where that runs here.
 func (a *App) reachBus(ctx context.Context, ready func()) error {
 	b, err := a.dialer("hansom")(ctx)
 	if err != nil {
 		return err
 	}
 	_ = b.Close(ctx)
+	if slices.Contains(a.config.Services, binding.Name) {
+		if err := dial.CheckKeeper(ctx, a.Admin().Bus); err != nil {
+			return fmt.Errorf("%s needs more of it: %w", binding.Name, err)
+		}
+	}
 	ready()
 	<-ctx.Done()
 	return nil

@@ -51,6 +51,8 @@ func runScripts(t *testing.T, engine string) {
 			e.Setenv("API", a.Admin().API)
 			e.Setenv("LISTEN", strings.TrimPrefix(a.Admin().API, "http://"))
 			e.Setenv("BUS", a.Admin().Bus)
+			broker, _, _ := strings.Cut(a.Admin().Bus, "?")
+			e.Setenv("BROKER", broker)
 			e.Setenv("MANAGEMENT", management(a.Admin().Bus))
 			e.Setenv("USER", "ada")
 			e.Setenv("HOME", e.WorkDir)

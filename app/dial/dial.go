@@ -136,6 +136,19 @@ func rabbitBus(ctx context.Context, d Dialer, rawURL string, z bus.Zone) (busdri
 	return rabbitbus.Open(ctx, config)
 }
 
+// CheckKeeper finds out that kernel.binding can do its work on the bus at rawURL, which the bus as others use it does not tell:
+// on RabbitMQ it needs the management API.
+func CheckKeeper(ctx context.Context, rawURL string) error {
+	if scheme, _, _ := strings.Cut(rawURL, "://"); scheme != "amqp" && scheme != "amqps" {
+		return nil
+	}
+	config, err := rabbitbus.ParseURL(rawURL)
+	if err != nil {
+		return err
+	}
+	return rabbitbus.CheckManagement(ctx, config)
+}
+
 func natsCoord(ctx context.Context, rawURL string) (coorddriver.Coord, error) {
 	return natscoord.Open(ctx, rawURL)
 }

@@ -140,11 +140,15 @@ func AddUser(ctx context.Context, config Config, u User) (report Report, err err
 	default:
 		report.add("set password and rights of user %s", u.Name)
 	}
+	// Without the virtual host the user would be made, and get no rights.
+	if err := api.get(ctx, nil, "vhosts", api.vhost); err != nil {
+		return Report{}, api.noVhost(err)
+	}
 	if err := api.put(ctx, u.account(old), "users", u.Name); err != nil {
 		return Report{}, err
 	}
 	if err := api.put(ctx, u.Permissions(), "permissions", api.vhost, u.Name); err != nil {
-		return report, api.noVhost(err)
+		return report, err
 	}
 	return report, nil
 }
