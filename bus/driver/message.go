@@ -59,7 +59,8 @@ type Message struct {
 }
 
 // A Binding says: messages for Service whose header has every field of Match may
-// go to the queue of Instance, with this weight.
+// go to the queue of Instance, with this weight. Fields that only receivers read, such as HeaderToken,
+// are not for matching: an engine may not see them, and its driver then refuses the binding.
 type Binding struct {
 	Service  string            `json:"service"`
 	Instance string            `json:"instance"`

@@ -149,7 +149,7 @@ func (c *conn) listen(ctx context.Context, topic string, h driver.EventHandler) 
 
 func (c *conn) readEvent(subject string, payload []byte) (*driver.Event, bool) {
 	e := &driver.Event{Topic: topicOf(subject), Message: new(driver.Message), Attempt: 1}
-	if err := parseMessage(payload, e.Message); err != nil {
+	if err := driver.ParseMessage(payload, e.Message); err != nil {
 		c.log.Warn("unreadable event dropped", "topic", e.Topic, "error", err)
 		return nil, false
 	}

@@ -45,7 +45,7 @@ type letter struct {
 
 func readDeadLetter(raw *jetstream.RawStreamMsg) (letter, error) {
 	m := new(driver.Message)
-	if err := parseMessage(raw.Data, m); err != nil {
+	if err := driver.ParseMessage(raw.Data, m); err != nil {
 		return letter{}, fault.Wrap(err, fault.Unavailable, driver.ReasonEngine, "dead letter %d cannot be read", raw.Sequence)
 	}
 	d := letter{pattern: m.Header.Get(deadPattern), DeadLetter: driver.DeadLetter{

@@ -79,7 +79,7 @@ func readReply(msg *nats.Msg) (*driver.Message, error) {
 		return nil, errNobody
 	}
 	reply := new(driver.Message)
-	if err := parseMessage(msg.Data, reply); err != nil {
+	if err := driver.ParseMessage(msg.Data, reply); err != nil {
 		return nil, fault.Wrap(err, fault.Unavailable, "bus.bad_reply", "the reply cannot be read")
 	}
 	return reply, nil
@@ -120,7 +120,7 @@ func (c *conn) send(ctx context.Context, subject, reply string, m *driver.Messag
 		return fault.Wrap(err, fault.Unavailable, driver.ReasonDisconnected, "the bus took no messages in time; nothing was sent")
 	}
 	buf := buffers.Get().(*[]byte)
-	payload := appendMessage((*buf)[:0], m.Header, m.Body)
+	payload := driver.AppendMessage((*buf)[:0], m.Header, m.Body)
 	err := c.publish(subject, reply, payload)
 	if cap(payload) <= keptBuffer {
 		*buf = payload

@@ -17,7 +17,7 @@ func (c *conn) Serve(ctx context.Context, instance string, h driver.Handler) (dr
 	}
 	return c.subscribe(ctx, queueSubject(instance), queueGroup, func(_ context.Context, msg *nats.Msg) {
 		d := &delivery{conn: c, reply: msg.Reply}
-		if err := parseMessage(msg.Data, &d.message); err != nil {
+		if err := driver.ParseMessage(msg.Data, &d.message); err != nil {
 			c.log.Warn("unreadable request dropped", "instance", instance, "error", err)
 			return
 		}

@@ -52,11 +52,11 @@ func TestMessageVectors(t *testing.T) {
 			for _, f := range v.Header {
 				want.Header = append(want.Header, driver.Field{Key: f[0], Value: f[1]})
 			}
-			if got := appendMessage(nil, want.Header, want.Body); !bytes.Equal(got, v.NATS) {
+			if got := driver.AppendMessage(nil, want.Header, want.Body); !bytes.Equal(got, v.NATS) {
 				t.Errorf("payload is %q; want %q", got, v.NATS)
 			}
 			var got driver.Message
-			if err := parseMessage(v.NATS, &got); err != nil {
+			if err := driver.ParseMessage(v.NATS, &got); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
@@ -69,7 +69,7 @@ func TestMessageVectors(t *testing.T) {
 func TestBrokenVectors(t *testing.T) {
 	for _, v := range readVectors(t).Broken {
 		var m driver.Message
-		if err := parseMessage(v.NATS, &m); err == nil {
+		if err := driver.ParseMessage(v.NATS, &m); err == nil {
 			t.Errorf("%s: payload %q was read as %v; want an error", v.Name, v.NATS, m)
 		}
 	}
@@ -100,7 +100,7 @@ func TestMessageRoundTrip(t *testing.T) {
 		}
 		want.Body = rapid.SliceOf(rapid.Byte()).Draw(t, "body")
 		var got driver.Message
-		if err := parseMessage(appendMessage([]byte{}, want.Header, want.Body), &got); err != nil {
+		if err := driver.ParseMessage(driver.AppendMessage([]byte{}, want.Header, want.Body), &got); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
@@ -129,15 +129,15 @@ func TestEscapeKeepsNamesApart(t *testing.T) {
 }
 
 func FuzzParseMessage(f *testing.F) {
-	f.Add(appendMessage(nil, callHeader(), []byte("body")))
-	f.Add([]byte{blockVersion, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
+	f.Add(driver.AppendMessage(nil, callHeader(), []byte("body")))
+	f.Add([]byte{0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		var m driver.Message
-		if parseMessage(payload, &m) != nil {
+		if driver.ParseMessage(payload, &m) != nil {
 			return
 		}
 		var again driver.Message
-		if err := parseMessage(appendMessage(nil, m.Header, m.Body), &again); err != nil {
+		if err := driver.ParseMessage(driver.AppendMessage(nil, m.Header, m.Body), &again); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(m, again, cmpopts.EquateEmpty()); diff != "" {
@@ -148,19 +148,19 @@ func FuzzParseMessage(f *testing.F) {
 
 func BenchmarkWire(b *testing.B) {
 	header, body := callHeader(), make([]byte, benchBody)
-	payload := appendMessage(nil, header, body)
+	payload := driver.AppendMessage(nil, header, body)
 	b.Run("append", func(b *testing.B) {
 		b.ReportAllocs()
 		var buf []byte
 		for b.Loop() {
-			buf = appendMessage(buf[:0], header, body)
+			buf = driver.AppendMessage(buf[:0], header, body)
 		}
 	})
 	b.Run("parse", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			var m driver.Message
-			if err := parseMessage(payload, &m); err != nil {
+			if err := driver.ParseMessage(payload, &m); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -137,7 +137,7 @@ func (c *conn) answer(ctx context.Context, s *session, d *amqp.Delivery) error {
 	case text(d.Headers, headerReply) == "":
 		return nil
 	case !direct:
-		return refuse(ctx, s, d, c.explain(d.Headers, crossed))
+		return refuse(ctx, s, d, c.explain(d, crossed))
 	}
 	if z, ok := c.keeper.mirror.placeOf(d.RoutingKey); ok && !crossed {
 		return s.reply(ctx, target{directZoneExchange(z.Zone), d.RoutingKey}, forwarded(d))
@@ -183,15 +183,18 @@ func (c *conn) searchZones(ctx context.Context, s *session, d *amqp.Delivery) er
 }
 
 func (c *conn) search(ctx context.Context, s *session, d *amqp.Delivery) error {
-	m := &driver.Message{Header: headerOf(d.Headers), Body: d.Body}
+	m := new(driver.Message)
+	if err := messageOf(d.Headers, d.ContentEncoding, d.Body, m); err != nil {
+		return err
+	}
 	for _, zone := range slices.Sorted(maps.Keys(c.config.Zones)) {
 		limit, cancel := context.WithTimeout(ctx, zonePatience)
 		answer, err := s.ask(limit, target{directZoneExchange(zone), d.RoutingKey}, m)
 		cancel()
 		if err == nil {
-			return s.reply(ctx, wayBack(d), amqp.Publishing{
-				Headers: tableOf(answer.Header), DeliveryMode: amqp.Transient, CorrelationId: d.CorrelationId, Body: answer.Body,
-			})
+			p := publishing(answer, amqp.Table{})
+			p.CorrelationId = d.CorrelationId
+			return s.reply(ctx, wayBack(d), p)
 		}
 	}
 	return refuse(ctx, s, d, driver.NoInstance(d.RoutingKey))
@@ -200,15 +203,16 @@ func (c *conn) search(ctx context.Context, s *session, d *amqp.Delivery) error {
 // forwarded is the message of d as it was sent.
 func forwarded(d *amqp.Delivery) amqp.Publishing {
 	return amqp.Publishing{
-		Headers: d.Headers, DeliveryMode: amqp.Transient, CorrelationId: d.CorrelationId,
+		Headers: d.Headers, ContentEncoding: d.ContentEncoding, DeliveryMode: amqp.Transient, CorrelationId: d.CorrelationId,
 		ReplyTo: d.ReplyTo, Expiration: d.Expiration, Body: d.Body,
 	}
 }
 
 // explain says why the broker could not route a request.
-func (c *conn) explain(headers amqp.Table, crossed bool) *fault.Error {
-	header := headerOf(headers)
-	q := driver.Query{Header: header, From: zoneOf(text(headers, headerZone)), Crossed: crossed, Rand: rand.Uint64N}
+func (c *conn) explain(d *amqp.Delivery, crossed bool) *fault.Error {
+	header := headerOf(d.Headers)
+	header.Set(driver.HeaderService, d.RoutingKey)
+	q := driver.Query{Header: header, From: zoneOf(text(d.Headers, headerZone)), Crossed: crossed, Rand: rand.Uint64N}
 	if crossed {
 		q.From.Zone = c.config.Zone.Zone
 	}
@@ -220,7 +224,7 @@ func (c *conn) explain(headers amqp.Table, crossed bool) *fault.Error {
 		return fault.From(err)
 	}
 	// It is bound, and the broker found nobody there.
-	return driver.NoRoute(header.Get(driver.HeaderService), driver.MissGone, time.Time{})
+	return driver.NoRoute(d.RoutingKey, driver.MissGone, time.Time{})
 }
 
 func refuse(ctx context.Context, s *session, d *amqp.Delivery, why *fault.Error) error {

@@ -32,6 +32,7 @@ type waiter struct {
 // An answer is a reply, or the fault that stands for it.
 type answer struct {
 	headers  amqp.Table
+	encoding string
 	body     []byte
 	returned bool // the broker found no queue, and nobody to explain why
 	err      error
@@ -135,7 +136,7 @@ func (s *session) openLane(ctx context.Context, i int) error {
 	})
 	s.conn.tasks.Go(func() {
 		for d := range replies {
-			s.lanes.deliver(d.CorrelationId, answer{headers: d.Headers, body: d.Body})
+			s.lanes.deliver(d.CorrelationId, answer{headers: d.Headers, encoding: d.ContentEncoding, body: d.Body})
 		}
 		l.end(s.laneError(<-closed))
 		s.reopenLane(i)
@@ -181,7 +182,7 @@ func (s *session) openReplies(ctx context.Context) error {
 	}
 	s.conn.tasks.Go(func() {
 		for d := range replies {
-			s.lanes.deliver(d.CorrelationId, answer{headers: d.Headers, body: d.Body})
+			s.lanes.deliver(d.CorrelationId, answer{headers: d.Headers, encoding: d.ContentEncoding, body: d.Body})
 		}
 		_ = s.line.Close()
 	})

@@ -4,7 +4,7 @@
 // The broker applies the routing rule: requests go to the exchange h2 of type x-h2, whose
 // bindings the zone's binding service makes, and replies straight back. Zones are joined by
 // static federation. All names on the broker are in names.go, the form of a message is in
-// wire.go, and docs/decisions/0016 says why.
+// wire.go, and docs/decisions/0016 and 0021 say why.
 //
 // While the broker is away, calls wait for it up to two seconds within their own deadline, then
 // fail with Unavailable, reason "bus.disconnected": nothing was sent. A request that was sent when

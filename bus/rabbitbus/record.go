@@ -191,6 +191,10 @@ func checkBinding(z driver.Zone, b driver.Binding) error {
 			return fault.New(fault.BadRequest, driver.ReasonBadBinding,
 				"binding of %s matches a header whose name has %d bytes: want 1 to %d", b.Instance, len(k), maxMatch)
 		}
+		if inward(k) {
+			return fault.New(fault.BadRequest, driver.ReasonBadBinding,
+				"binding of %s matches the header %s, which on RabbitMQ the receiver sees and the exchange does not", b.Instance, k)
+		}
 	}
 	if longest > maxArgument {
 		return fault.New(fault.BadRequest, driver.ReasonBadBinding,

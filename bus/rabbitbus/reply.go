@@ -44,12 +44,10 @@ func (d *delivery) Reply(m *driver.Message) error {
 	if err != nil {
 		return err
 	}
-	return s.reply(ctx, d.to, amqp.Publishing{
-		Headers:       tableOf(m.Header),
-		DeliveryMode:  amqp.Transient,
-		CorrelationId: d.number,
-		Body:          m.Body,
-	})
+	p := publishing(m, amqp.Table{})
+	defer recycle(&p)
+	p.CorrelationId = d.number
+	return s.reply(ctx, d.to, p)
 }
 
 // replyChannels is the number of channels that a session sends replies on: see requestLanes.

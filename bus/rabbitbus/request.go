@@ -95,7 +95,9 @@ func (s *session) ask(ctx context.Context, to target, m *driver.Message) (*drive
 		}
 		return nil, err
 	}
-	_, err = l.channel.PublishWithDeferredConfirm(to.exchange, to.key, true, false, s.request(m, w.number))
+	p := s.request(m, w.number)
+	_, err = l.channel.PublishWithDeferredConfirm(to.exchange, to.key, true, false, p)
+	recycle(&p)
 	if err != nil {
 		l.leave(w, false)
 		return nil, s.notSent(err, to)
@@ -111,17 +113,11 @@ func (s *session) ask(ctx context.Context, to target, m *driver.Message) (*drive
 }
 
 func (s *session) request(m *driver.Message, number uint64) amqp.Publishing {
-	headers := tableOf(m.Header)
-	headers[headerZone] = s.conn.zone
-	headers[headerReply] = s.replies
-	return amqp.Publishing{
-		Headers:       headers,
-		DeliveryMode:  amqp.Transient,
-		CorrelationId: strconv.FormatUint(number, 10),
-		ReplyTo:       directReplyTo,
-		Expiration:    expiration(m.Header),
-		Body:          m.Body,
-	}
+	p := publishing(m, amqp.Table{headerZone: s.conn.zone, headerReply: s.replies})
+	p.CorrelationId = strconv.FormatUint(number, 10)
+	p.ReplyTo = directReplyTo
+	p.Expiration = expiration(m.Header)
+	return p
 }
 
 // notSent codes an error of publishing, of which the broker saw nothing whole.
@@ -159,7 +155,11 @@ func (to target) read(a answer) (*driver.Message, error) {
 		}
 		return nil, f
 	}
-	return &driver.Message{Header: headerOf(a.headers), Body: a.body}, nil
+	reply := new(driver.Message)
+	if err := messageOf(a.headers, a.encoding, a.body, reply); err != nil {
+		return nil, fault.Wrap(err, fault.Unavailable, "bus.bad_reply", "the reply cannot be read")
+	}
+	return reply, nil
 }
 
 // unroutable is the fault where the broker found no queue and no keeper says why.

@@ -109,7 +109,10 @@ func (s *server) handOver(d *amqp.Delivery) {
 		return
 	}
 	r := &delivery{conn: s.conn, to: wayBack(d), number: d.CorrelationId}
-	r.message = driver.Message{Header: headerOf(d.Headers), Body: d.Body}
+	if err := messageOf(d.Headers, d.ContentEncoding, d.Body, &r.message); err != nil {
+		s.conn.log.Warn("unreadable request dropped", "instance", s.instance, "error", err)
+		return
+	}
 	s.conn.pulse.Age(&r.message)
 	s.handler(&r.message, r)
 }

@@ -2,6 +2,7 @@ package rabbitbus
 
 import (
 	"strings"
+	"sync"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -39,6 +40,66 @@ func reserved(key string) bool {
 	return strings.HasPrefix(key, "x-")
 }
 
+// encodingBlock is the AMQP content encoding of requests and replies: their body is a message in one piece,
+// driver.AppendMessage, whose fields are the inward ones. Brokers neither read nor copy what is in it.
+const encodingBlock = "h2-block"
+
+// inward tells the fields that only the receiver reads, or everybody in the routing key. All others are AMQP headers, so that bindings can match on them.
+func inward(key string) bool {
+	switch key {
+	case driver.HeaderService, driver.HeaderFrom, driver.HeaderIdentity, driver.HeaderSession, driver.HeaderToken, driver.HeaderBudget, driver.HeaderAttempt,
+		driver.HeaderType, driver.HeaderServedBy, driver.HeaderFault, driver.HeaderContentType, driver.HeaderTraceParent, driver.HeaderTraceState:
+		return true
+	}
+	return false
+}
+
+const (
+	usualFields = 12       // inward ones, at most
+	keptBuffer  = 16 << 10 // bytes that a buffer keeps for the next message
+)
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 2<<10); return &b }}
+
+// publishing makes what goes over AMQP for a request or a reply, with the driver's own headers. recycle takes it when
+// amqp091-go has handed it to the line, which copies.
+func publishing(m *driver.Message, own amqp.Table) amqp.Publishing {
+	block := make(driver.Header, 0, usualFields)
+	for i := range m.Header {
+		if f := &m.Header[i]; inward(f.Key) {
+			block = append(block, *f)
+		} else {
+			own[wireKey(f.Key)] = f.Value
+		}
+	}
+	buf := buffers.Get().(*[]byte)
+	return amqp.Publishing{
+		Headers:         own,
+		ContentEncoding: encodingBlock,
+		DeliveryMode:    amqp.Transient,
+		Body:            driver.AppendMessage((*buf)[:0], block, m.Body),
+	}
+}
+
+func recycle(p *amqp.Publishing) {
+	if cap(p.Body) <= keptBuffer {
+		buffers.Put(&p.Body)
+	}
+}
+
+// messageOf reads what publishing made, or a message with all its fields in AMQP headers, into m, which keeps the body.
+func messageOf(headers amqp.Table, encoding string, body []byte, m *driver.Message) error {
+	if encoding != encodingBlock {
+		m.Header, m.Body = headerOf(headers), body
+		return nil
+	}
+	if err := driver.ParseMessage(body, m); err != nil {
+		return err
+	}
+	m.Header = appendFields(m.Header, headers)
+	return nil
+}
+
 // ownFields is the room that a table keeps for the driver's headers.
 const ownFields = 2
 
@@ -54,7 +115,10 @@ func tableOf(h driver.Header) amqp.Table {
 // headerOf returns the fields of a message that came over AMQP, without those that are the
 // driver's or the broker's.
 func headerOf(t amqp.Table) driver.Header {
-	h := make(driver.Header, 0, len(t))
+	return appendFields(make(driver.Header, 0, len(t)), t)
+}
+
+func appendFields(h driver.Header, t amqp.Table) driver.Header {
 	for k, v := range t {
 		text, isText := v.(string)
 		key, isField := fieldKey(k)

@@ -35,6 +35,42 @@ func TestHeadersComeBack(t *testing.T) {
 	}
 }
 
+func TestRequestsComeBack(t *testing.T) {
+	want := driver.Message{Body: []byte("body"), Header: driver.Header{
+		{Key: driver.HeaderService, Value: "core.eta"}, {Key: driver.HeaderEndpoint, Value: "estimate"},
+		{Key: driver.HeaderOverlay, Value: "alice"}, {Key: driver.HeaderToken, Value: "a.b.c"},
+		{Key: driver.HeaderType, Value: ""}, {Key: "CC", Value: "all"}, {Key: "mine", Value: "\x00ü"},
+	}}
+	p := publishing(&want, amqp.Table{})
+	for key, visible := range map[string]bool{driver.HeaderEndpoint: true, driver.HeaderOverlay: true, "mine": true, driver.HeaderService: false, driver.HeaderToken: false} {
+		if _, is := p.Headers[key]; is != visible {
+			t.Errorf("field %s is an AMQP header: %v; want %v", key, is, visible)
+		}
+	}
+	p.Headers[headerZone] = "eu/a"
+	for name, sent := range map[string]amqp.Publishing{
+		"in a block": p, "in headers": {Headers: tableOf(want.Header), Body: want.Body},
+	} {
+		var got driver.Message
+		if err := messageOf(sent.Headers, sent.ContentEncoding, sent.Body, &got); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if !slices.Equal(sorted(got.Header), sorted(want.Header)) || !bytes.Equal(got.Body, want.Body) {
+			t.Errorf("%s: got %v; want %v", name, got, want)
+		}
+	}
+}
+
+func TestInwardFieldsCannotBeMatched(t *testing.T) {
+	b := driver.Binding{Service: "core.eta", Instance: "i", Region: "eu", Zone: "a"}
+	for key, ok := range map[string]bool{driver.HeaderOverlay: true, driver.HeaderEndpoint: true, "mine": true, driver.HeaderToken: false, driver.HeaderFrom: false} {
+		b.Match = map[string]string{key: "x"}
+		if err := checkBinding(driver.Zone{Region: "eu", Zone: "a"}, b); (err == nil) != ok {
+			t.Errorf("a binding that matches %s: got %v; want it taken: %v", key, err, ok)
+		}
+	}
+}
+
 func TestForeignHeadersAreLeftOut(t *testing.T) {
 	got := headerOf(amqp.Table{"n": int32(1), "nil": nil, "list": []any{"a"}, "bytes": []byte("b"), "ok": "text"})
 	if want := (driver.Header{{Key: "ok", Value: "text"}}); !slices.Equal(got, want) {
@@ -59,19 +95,24 @@ func FuzzWireKey(f *testing.F) {
 
 // FuzzReply gives whatever a peer may send to what reads it.
 func FuzzReply(f *testing.F) {
-	f.Add("h2-no-route", "bus.no_route.gone", []byte("text"), "eu/a", "7")
-	f.Add("x-received-from", "", []byte(nil), "/", "")
-	f.Fuzz(func(t *testing.T, key, value string, body []byte, zone, number string) {
+	f.Add("h2-no-route", "bus.no_route.gone", []byte("text"), "eu/a", "7", "")
+	f.Add("x-received-from", "", []byte(nil), "/", "", "")
+	f.Add("mine", "", []byte("\x01\x04\x01k\x01vbody"), "eu/a", "7", encodingBlock)
+	f.Add("mine", "", []byte("\x01\xff\xff\xff"), "eu/a", "7", encodingBlock)
+	f.Fuzz(func(t *testing.T, key, value string, body []byte, zone, number, encoding string) {
 		table := amqp.Table{key: value, headerZone: zone}
 		d := &amqp.Delivery{Headers: table, Body: body, CorrelationId: number, ReplyTo: value}
 		if to := wayBack(d); key != headerReceived && to != (target{"", value}) {
 			t.Errorf("a reply to a message of this zone goes to %v", to)
 		}
-		m, err := target{exchangeRequests, value}.read(answer{headers: table, body: body})
+		m, err := target{exchangeRequests, value}.read(answer{headers: table, encoding: encoding, body: body})
 		if (m == nil) == (err == nil) {
 			t.Fatalf("read(%v) = %v, %v; want one of them", table, m, err)
 		}
-		if m != nil && (!bytes.Equal(m.Body, body) || m.Header.Get(headerZone) != "" && key != "="+headerZone) {
+		if m != nil && (!bytes.HasSuffix(body, m.Body) || encoding != encodingBlock && len(m.Body) != len(body)) {
+			t.Errorf("the body %q was read as %q", body, m.Body)
+		}
+		if m != nil && encoding != encodingBlock && m.Header.Get(headerZone) != "" && key != "="+headerZone {
 			t.Errorf("read(%v) = %v", table, m)
 		}
 		new(lanes).deliver("x"+number, answer{})

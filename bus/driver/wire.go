@@ -1,14 +1,13 @@
-package natsbus
+package driver
 
 import (
 	"encoding/binary"
 	"errors"
 	"unsafe"
-
-	"github.com/hansom-platform/hansom/bus/driver"
 )
 
-// A message on NATS is one payload: the metadata block, then the body.
+// A message in one piece is the metadata block, then the body. On NATS that is the payload, with all fields
+// in the block; on AMQP it is the body of requests and replies, with the fields that brokers do not look at.
 //
 //	0x01                               version of the block
 //	uvarint                            bytes of the fields that follow
@@ -16,14 +15,14 @@ import (
 //	    uvarint, key, uvarint, value   lengths in bytes, then the bytes
 //	body
 //
-// uvarint is the base-128 varint of Protocol Buffers. NATS's own headers are left
-// to NATS. Why the metadata does not travel in them: docs/decisions/0004.
+// uvarint is the base-128 varint of Protocol Buffers. Why metadata does not travel in an engine's
+// own headers: docs/decisions/0004 and 0021.
 const blockVersion = 0x01
 
 var errWire = errors.New("not a message of this bus: the metadata block is broken or of another version")
 
-// appendMessage appends the payload of a message to buf.
-func appendMessage(buf []byte, h driver.Header, body []byte) []byte {
+// AppendMessage appends a message in one piece to buf.
+func AppendMessage(buf []byte, h Header, body []byte) []byte {
 	size := 0
 	for i := range h {
 		size += uvarintLen(len(h[i].Key)) + len(h[i].Key) + uvarintLen(len(h[i].Value)) + len(h[i].Value)
@@ -50,9 +49,9 @@ func uvarintLen(n int) int {
 	return size
 }
 
-// parseMessage reads payload into m, which keeps it: the body is a part of it
+// ParseMessage reads what AppendMessage made into m, which keeps it: the body is a part of payload
 // and so are the strings of the header, so payload must not change any more.
-func parseMessage(payload []byte, m *driver.Message) error {
+func ParseMessage(payload []byte, m *Message) error {
 	if len(payload) == 0 || payload[0] != blockVersion {
 		return errWire
 	}
@@ -67,7 +66,7 @@ func parseMessage(payload []byte, m *driver.Message) error {
 	if !ok || count%2 != 0 {
 		return errWire
 	}
-	header := make(driver.Header, count/2)
+	header := make(Header, count/2)
 	for i := range header {
 		header[i].Key, fields, _ = cutString(fields)
 		header[i].Value, fields, _ = cutString(fields)
