@@ -22,6 +22,7 @@ type sample struct {
 	PerSecond float64       `json:"calls_per_second"`
 	P50       time.Duration `json:"p50_ns"`
 	P99       time.Duration `json:"p99_ns"`
+	CPU       time.Duration `json:"cpu_ns,omitempty"` // of all processes of options.accounts, for one call
 }
 
 // A figure is a peer's median over the rounds, and the median of its ratios to
@@ -107,6 +108,10 @@ func load(ctx context.Context, p peer, o options, d time.Duration) (sample, erro
 	defer cancel(nil)
 	body := make([]byte, o.body)
 	took := make([][]time.Duration, o.callers)
+	before, err := cpuTime(o.accounts...)
+	if err != nil {
+		return sample{}, err
+	}
 	start := time.Now()
 	end := start.Add(d)
 	var callers sync.WaitGroup
@@ -127,13 +132,16 @@ func load(ctx context.Context, p peer, o options, d time.Duration) (sample, erro
 	if err := context.Cause(ctx); err != nil {
 		return sample{}, err
 	}
+	seconds := time.Since(start).Seconds()
+	after, err := cpuTime(o.accounts...)
 	all := slices.Concat(took...)
 	slices.Sort(all)
 	return sample{
-		PerSecond: float64(len(all)) / time.Since(start).Seconds(),
+		CPU:       (after - before) / time.Duration(len(all)),
+		PerSecond: float64(len(all)) / seconds,
 		P50:       quantile(all, 0.50),
 		P99:       quantile(all, 0.99),
-	}, nil
+	}, err
 }
 
 // quantile of a sorted, non-empty list, by nearest rank.
@@ -159,6 +167,7 @@ func summarise(peers []peer, samples [][]sample) []figure {
 		f := figure{Peer: p.name, Ratios: map[string]float64{}}
 		f.PerSecond = pick(samples[i], func(s sample) float64 { return s.PerSecond })
 		f.P50 = time.Duration(pick(samples[i], func(s sample) float64 { return float64(s.P50) }))
+		f.CPU = time.Duration(pick(samples[i], func(s sample) float64 { return float64(s.CPU) }))
 		f.P99 = time.Duration(pick(samples[i], func(s sample) float64 { return float64(s.P99) }))
 		for j, other := range peers {
 			if i == j {
@@ -182,6 +191,9 @@ func printFigures(figures []figure, o options) {
 	for _, f := range compared {
 		fmt.Printf("  × %-12s", f.Peer)
 	}
+	if figures[0].CPU > 0 {
+		fmt.Printf("  %10s", "CPU")
+	}
 	fmt.Println()
 	for _, f := range figures {
 		fmt.Printf("  %-24s %10.0f %10v %10v", f.Peer, f.PerSecond, f.P50.Round(time.Microsecond), f.P99.Round(time.Microsecond))
@@ -191,6 +203,9 @@ func printFigures(figures []figure, o options) {
 				ratio = f.Ratios[other.Peer]
 			}
 			fmt.Printf("  %14.2f", ratio)
+		}
+		if f.CPU > 0 {
+			fmt.Printf("  %10v", f.CPU.Round(100*time.Nanosecond))
 		}
 		fmt.Println()
 	}

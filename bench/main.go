@@ -35,6 +35,8 @@ type options struct {
 	changes   int
 	before    string
 
+	accounts []int // processes whose use of the processors is told for each call
+
 	rabbit *rabbit // opened by the first measure that needs it
 }
 

@@ -67,15 +67,22 @@ func residentMiB(pid int) (float64, error) {
 	return 0, errors.New("no VmRSS in /proc: resident memory can be read on Linux only")
 }
 
-// cpuTime reads what a process has used of the processors (proc(5), utime and stime), in hundredths of a second.
-func cpuTime(pid int) (time.Duration, error) {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0, err
-	}
+// cpuTime reads what processes have used of the processors (proc(5), utime and stime), in hundredths of a second.
+func cpuTime(processes ...int) (time.Duration, error) {
 	const tick = 10 * time.Millisecond // of every Linux that Go runs on
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	user, err1 := strconv.Atoi(fields[11])
-	system, err2 := strconv.Atoi(fields[12])
-	return time.Duration(user+system) * tick, errors.Join(err1, err2)
+	var all time.Duration
+	for _, pid := range processes {
+		text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		if err != nil {
+			return 0, err
+		}
+		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+		user, err1 := strconv.Atoi(fields[11])
+		system, err2 := strconv.Atoi(fields[12])
+		if err := errors.Join(err1, err2); err != nil {
+			return 0, err
+		}
+		all += time.Duration(user+system) * tick
+	}
+	return all, nil
 }
