@@ -5,9 +5,12 @@ import (
 	"context"
 	"crypto/rand"
 	"net/url"
+	"regexp"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hansom-platform/hansom/app"
 	"github.com/hansom-platform/hansom/bus/rabbitbus"
 	"github.com/hansom-platform/hansom/cli/factory"
 	"github.com/hansom-platform/hansom/cli/output"
@@ -52,6 +55,8 @@ already, rights and password are replaced; connections that are open stay. It ta
 	return cmd
 }
 
+var serviceName = regexp.MustCompile(`^(api|orchestration|core|kernel)(\.[a-z][a-z0-9]*)+$`)
+
 // purpose fills in what the user is for.
 func (o *Options) purpose(cmd *cobra.Command) error {
 	u := &o.User
@@ -67,6 +72,12 @@ func (o *Options) purpose(cmd *cobra.Command) error {
 	if o.PasswordStdin && o.KeepPassword {
 		return factory.Usage(cmd, "--password-stdin and --keep-password exclude each other")
 	}
+	if cmd.Flags().Changed("zone-links") && u.Zone == "" || slices.Contains(u.Groups, "") {
+		return factory.Usage(cmd, "--zone-links and --group want a name, and got an empty one")
+	}
+	if err := app.CheckWord("zone", u.Zone); err != nil {
+		return factory.Usage(cmd, "--zone-links: %w", err)
+	}
 	if !u.Keeper && u.Zone == "" && len(u.Services) == 0 {
 		u.Services = []string{u.Name}
 	}
@@ -74,6 +85,9 @@ func (o *Options) purpose(cmd *cobra.Command) error {
 		return factory.Usage(cmd, "--group is for a user of services")
 	}
 	for _, s := range u.Services {
+		if !serviceName.MatchString(s) {
+			return factory.Usage(cmd, "%q is no name of a service: want a tier and lower-case words, such as --service core.eta; or say --keeper or --zone-links", s)
+		}
 		if s == binding.Name {
 			return factory.Usage(cmd, "%s changes the broker's bindings: say --keeper in place of --service", s)
 		}
