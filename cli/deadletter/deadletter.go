@@ -68,13 +68,7 @@ func (o *Options) each(ctx context.Context, f *factory.Factory, done string, do 
 		if err != nil {
 			return err
 		}
-		var failed []error
-		for _, id := range ids {
-			if err := do(s.Bus, id); err != nil {
-				failed = append(failed, err)
-			}
-		}
-		n := len(ids) - len(failed)
+		n, failed := oneByOne(ctx, f, done, ids, func(id string) error { return do(s.Bus, id) })
 		if o.Format == output.JSON {
 			err = output.Value(f.Out, map[string]any{"group": o.Group, done: n})
 		} else {
@@ -82,6 +76,29 @@ func (o *Options) each(ctx context.Context, f *factory.Factory, done string, do 
 		}
 		return errors.Join(append(failed, err)...)
 	})
+}
+
+// progress is how often is told how far it has come, on standard error.
+const progress = 2 * time.Second
+
+// oneByOne does something with one letter after the other, until ctx ends, and returns how many times it succeeded.
+func oneByOne(ctx context.Context, f *factory.Factory, done string, ids []string, do func(id string) error) (n int, failed []error) {
+	told := f.Now()
+	for _, id := range ids {
+		if err := do(id); err != nil {
+			failed = append(failed, err)
+		} else {
+			n++
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		if now := f.Now(); now.Sub(told) >= progress {
+			told = now
+			_, _ = fmt.Fprintf(f.Err, "%s %d of %d\n", done, n, len(ids))
+		}
+	}
+	return n, failed
 }
 
 // some checks the arguments of a verb for letters of one group.

@@ -2,6 +2,7 @@ package deadletter
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -52,6 +53,10 @@ func list(ctx context.Context, f *factory.Factory, o *Options) error {
 				records[i] = recordOf(l, false)
 			}
 			return output.Value(f.Out, records)
+		}
+		if len(letters) == 0 {
+			_, err := fmt.Fprintf(f.Err, "group %s has no dead letters\n", output.Line(o.Group))
+			return err
 		}
 		t := output.NewTable(f.Out, "ID", "TOPIC", "ATTEMPTS", "AT", "REASON")
 		for _, l := range letters {
