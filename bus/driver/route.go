@@ -208,11 +208,12 @@ func chooseInstance(bindings []Binding, candidates []int32, rand func(uint64) ui
 	return last
 }
 
-// CohortOf returns the cohort that h carries, or NoCohort where it carries none
-// or one that is out of range.
+// CohortOf returns the cohort that h carries, or NoCohort where it carries none,
+// one that is out of range, or text of more than 19 bytes, which is as much as any
+// implementation has to read as a number.
 func CohortOf(h Header) int {
 	s := h.Get(HeaderCohort)
-	if s == "" {
+	if s == "" || len(s) > 19 {
 		return NoCohort
 	}
 	n, err := strconv.Atoi(s)
