@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -31,6 +32,7 @@ func TestBroker(t *testing.T) {
 	t.Run("Nonsense", func(t *testing.T) { nonsense(t, b.URL()) })
 	t.Run("Refusals", func(t *testing.T) { refusals(t, b.URL()) })
 	t.Run("GoneInstance", func(t *testing.T) { goneInstance(t, b.URL()) })
+	t.Run("ManyGone", func(t *testing.T) { manyGone(t, b.URL()) })
 	t.Run("AlternateExchange", func(t *testing.T) { alternateExchange(t, b.URL()) })
 }
 
@@ -204,6 +206,26 @@ func goneInstance(t *testing.T, url string) {
 	d.instance("gone.4", nil)
 	d.publish("never there", service, alice)
 	d.wantReturn("never there")
+}
+
+// manyGone: of a thousand that are bound, the one that is there gets every message.
+func manyGone(t *testing.T, url string) {
+	const gone, messages = 1_000, 20
+	d := open(t, url)
+	d.exchanges(nil)
+	for i := range gone {
+		d.instance(fmt.Sprint("many.gone.", i), nil)
+	}
+	there := d.queue("many.there")
+	d.instance("many.there", nil)
+	begun := time.Now()
+	for i := range messages {
+		d.publish(fmt.Sprint(i), service, nil)
+	}
+	for i := range messages {
+		wantDelivery(t, there, fmt.Sprint(i))
+	}
+	t.Logf("%d messages past %d that are gone: %v each", messages, gone, time.Since(begun)/messages)
 }
 
 // alternateExchange: what h2 cannot route goes to the alternate exchange.

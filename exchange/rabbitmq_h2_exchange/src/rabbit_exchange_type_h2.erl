@@ -70,13 +70,13 @@ message(Key, Content) ->
     Crossed = lists:keymember(<<"x-received-from">>, 1, Headers),
     #h2_message{service = Key, from = From, crossed = Crossed, headers = Headers}.
 
-%% pick goes on with the rest while the chosen one is not there.
+%% pick goes on with those that are there when the chosen one is not. All are looked at then, and only then: many may be gone at once.
 pick(Bindings, Message, Least) ->
     case h2_rule:choose(Bindings, Message, Least, fun(N) -> rand:uniform(N) - 1 end) of
         {miss, _} -> [];
         {hit, Chosen} ->
             case there(Chosen) of
-                [] -> pick(lists:delete(Chosen, Bindings), Message, gone);
+                [] -> pick([B || B <- Bindings, B =/= Chosen, there(B) =/= []], Message, gone);
                 Destinations -> Destinations
             end
     end.
