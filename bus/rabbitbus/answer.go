@@ -35,9 +35,12 @@ func (c *conn) Answer(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		deliveries, err := consumeUnroutable(ch)
+		var deliveries <-chan amqp.Delivery
+		err = perform(ctx, ch, func() (err error) {
+			deliveries, err = consumeUnroutable(ch)
+			return err
+		})
 		if err != nil {
-			release(ch)
 			return engineError(err, "open the queue "+queueUnroutable)
 		}
 		c.tasks.Go(func() {

@@ -213,8 +213,7 @@ func (s *session) change(ctx context.Context, part []boundEntry, change func(*am
 	if err != nil {
 		return err
 	}
-	defer release(ch)
-	err = await(ctx, func() error {
+	err = perform(ctx, ch, func() error {
 		refused := ch.NotifyClose(make(chan *amqp.Error, 1))
 		for _, e := range part {
 			if err := change(ch, e); err != nil {
@@ -224,6 +223,9 @@ func (s *session) change(ctx context.Context, part []boundEntry, change func(*am
 		err := ch.ExchangeDeclarePassive(exchangeRequests, typeRequests, true, false, false, false, nil)
 		return reasonOf(refused, err)
 	})
+	if err == nil {
+		release(ch)
+	}
 	return engineError(err, "change the bindings of "+part[0].service+" and others")
 }
 

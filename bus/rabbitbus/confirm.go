@@ -112,8 +112,7 @@ func (s *session) openConfirmer(ctx context.Context) (*confirmer, error) {
 		return nil, err
 	}
 	ch := &confirmer{channel, channel.NotifyReturn(make(chan amqp.Return, 1))}
-	if err := await(ctx, func() error { return channel.Confirm(false) }); err != nil {
-		release(channel)
+	if err := perform(ctx, channel, func() error { return channel.Confirm(false) }); err != nil {
 		return nil, engineError(err, "confirm messages")
 	}
 	return ch, nil

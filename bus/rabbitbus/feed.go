@@ -46,26 +46,17 @@ func (f *feed) start(ctx context.Context, s *session) error {
 		return err
 	}
 	var deliveries <-chan amqp.Delivery
-	err = f.within(ctx, func() error {
-		d, err := f.open(ctx, ch)
-		if err == nil {
-			deliveries = d
-		}
+	opening, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err = perform(opening, ch, func() (err error) {
+		deliveries, err = f.open(opening, ch)
 		return err
 	})
 	if err != nil {
-		release(ch)
 		return engineError(err, f.what)
 	}
 	f.run(ctx, ch, deliveries)
 	return nil
-}
-
-// within is await, bounded by callTimeout.
-func (f *feed) within(ctx context.Context, op func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	return await(ctx, op)
 }
 
 // run hands the deliveries over in the background, unless the feed was halted meanwhile.
@@ -88,6 +79,9 @@ func (f *feed) run(ctx context.Context, ch *amqp.Channel, deliveries <-chan amqp
 func (f *feed) revive(ctx context.Context, ch *amqp.Channel) {
 	f.mu.Lock()
 	over := f.halted || ctx.Err() != nil
+	if !over {
+		f.live = nil // halt does not use it any more
+	}
 	f.mu.Unlock()
 	if over {
 		return
@@ -126,7 +120,7 @@ func (f *feed) halt(ctx context.Context) error {
 func (f *feed) bounded(ch *amqp.Channel, op func() error) {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	if !ch.IsClosed() && await(ctx, op) != nil {
-		release(ch)
+	if !ch.IsClosed() {
+		_ = perform(ctx, ch, op)
 	}
 }

@@ -164,9 +164,8 @@ func (j *joiner) start(ctx context.Context, s *session, again chan<- struct{}) e
 	if err != nil {
 		return err
 	}
-	deliveries, _, err := hear(ch, exchangeDirect, keyJoin, amqp.Table{"x-message-ttl": deadAfter.Milliseconds()})
+	deliveries, _, err := hear(ctx, ch, exchangeDirect, keyJoin, amqp.Table{"x-message-ttl": deadAfter.Milliseconds()})
 	if err != nil {
-		release(ch)
 		return engineError(err, "open the queue of the zone's joiner")
 	}
 	j.begin(ctx, s)

@@ -119,12 +119,11 @@ func (s *session) openLane(ctx context.Context, i int) error {
 	closed := channel.NotifyClose(make(chan *amqp.Error, 1))
 	returns := channel.NotifyReturn(make(chan amqp.Return, 64))
 	var replies <-chan amqp.Delivery
-	err = await(ctx, func() (err error) {
+	err = perform(ctx, channel, func() (err error) {
 		replies, err = channel.Consume(directReplyTo, "", true, false, false, false, nil)
 		return err
 	})
 	if err != nil {
-		release(channel)
 		return engineError(err, "send replies straight back")
 	}
 	l := &lane{channel: channel, waiters: map[uint64]*waiter{}}
@@ -172,12 +171,11 @@ func (s *session) openReplies(ctx context.Context) error {
 		return err
 	}
 	var replies <-chan amqp.Delivery
-	err = await(ctx, func() (err error) {
-		replies, err = openQueue(channel, s.replies, "")
+	err = perform(ctx, channel, func() (err error) {
+		replies, err = openQueue(channel, s.replies)
 		return err
 	})
 	if err != nil {
-		release(channel)
 		return engineError(err, "open queue "+s.replies)
 	}
 	s.conn.tasks.Go(func() {
@@ -190,12 +188,12 @@ func (s *session) openReplies(ctx context.Context) error {
 }
 
 // openQueue declares a queue that is exclusive to the connection, binds it to exchangeDirect
-// and consumes it without acknowledgements.
-func openQueue(ch *amqp.Channel, name, tag string) (<-chan amqp.Delivery, error) {
-	if _, err := ch.QueueDeclare(name, false, false, true, false, nil); err != nil {
+// and consumes it without acknowledgements. The queue goes with the channel: a call that was given up leaves none.
+func openQueue(ch *amqp.Channel, name string) (<-chan amqp.Delivery, error) {
+	if _, err := ch.QueueDeclare(name, false, true, true, false, nil); err != nil {
 		return nil, err
 	}
-	deliveries, err := ch.Consume(name, tag, true, false, false, false, nil)
+	deliveries, err := ch.Consume(name, "", true, false, false, false, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -48,7 +48,7 @@ type mirror struct {
 // An ear is the queue of announcements of one session.
 type ear struct {
 	ctx     context.Context
-	channel *amqp.Channel
+	session *session
 	queue   string
 }
 
@@ -97,14 +97,13 @@ func (c *conn) listen(ctx context.Context, s *session, again chan<- struct{}) er
 	if err != nil {
 		return err
 	}
-	deliveries, queue, err := hear(ch, exchangeBindings, "", nil)
+	deliveries, queue, err := hear(ctx, ch, exchangeBindings, "", nil)
 	if err != nil {
-		release(ch)
 		return engineError(err, "announce changes of bindings")
 	}
 	m := &c.keeper.mirror
 	m.doubt() // it may be another broker, or this one may have lost what it had not stored
-	m.ear.Store(&ear{ctx, ch, queue})
+	m.ear.Store(&ear{ctx, s, queue})
 	c.tasks.Go(func() {
 		defer release(ch)
 		c.heed(ctx, deliveries)
@@ -134,17 +133,24 @@ func (m *mirror) doubt() {
 	m.doubtful = true
 }
 
-// hear opens an exclusive queue of its own that is bound to exchange.
-func hear(ch *amqp.Channel, exchange, key string, arguments amqp.Table) (<-chan amqp.Delivery, string, error) {
-	q, err := ch.QueueDeclare("", false, true, true, false, arguments)
+// hear opens an exclusive queue of its own that is bound to exchange. It performs that on ch.
+func hear(ctx context.Context, ch *amqp.Channel, exchange, key string, arguments amqp.Table) (<-chan amqp.Delivery, string, error) {
+	var q amqp.Queue
+	var deliveries <-chan amqp.Delivery
+	err := perform(ctx, ch, func() (err error) {
+		if q, err = ch.QueueDeclare("", false, true, true, false, arguments); err != nil {
+			return err
+		}
+		if err = ch.QueueBind(q.Name, key, exchange, false, nil); err != nil {
+			return err
+		}
+		deliveries, err = ch.Consume(q.Name, "", true, true, false, false, nil)
+		return err
+	})
 	if err != nil {
 		return nil, "", err
 	}
-	if err := ch.QueueBind(q.Name, key, exchange, false, nil); err != nil {
-		return nil, "", err
-	}
-	deliveries, err := ch.Consume(q.Name, "", true, true, false, false, nil)
-	return deliveries, q.Name, err
+	return deliveries, q.Name, nil
 }
 
 func (c *conn) heed(ctx context.Context, deliveries <-chan amqp.Delivery) {
@@ -169,13 +175,7 @@ func (c *conn) heed(ctx context.Context, deliveries <-chan amqp.Delivery) {
 // heard takes in one announcement.
 func (m *mirror) heard(self string, a announcement) {
 	if a.Barrier != "" {
-		m.mu.Lock()
-		waiting := m.barriers[a.Barrier]
-		delete(m.barriers, a.Barrier)
-		m.mu.Unlock()
-		if waiting != nil {
-			close(waiting)
-		}
+		m.lift(a.Barrier)
 		return
 	}
 	if a.From == self {
@@ -403,9 +403,10 @@ func (c *conn) barrier(ctx context.Context) error {
 	}
 	m.barriers[name] = passed
 	m.mu.Unlock()
+	defer m.lift(name)
 	body, _ := json.Marshal(announcement{Barrier: name})
-	if err := e.channel.PublishWithContext(ctx, "", e.queue, false, false, amqp.Publishing{Body: body}); err != nil {
-		return errDisconnected(err)
+	if err := e.session.reply(ctx, target{amqp.DefaultExchange, e.queue}, amqp.Publishing{Body: body}); err != nil {
+		return err
 	}
 	select {
 	case <-passed:
@@ -413,10 +414,17 @@ func (c *conn) barrier(ctx context.Context) error {
 	case <-e.ctx.Done():
 		return errDisconnected(e.ctx.Err())
 	case <-ctx.Done():
-		m.mu.Lock()
-		delete(m.barriers, name)
-		m.mu.Unlock()
 		return fault.Wrap(ctx.Err(), fault.Unavailable, driver.ReasonEngine, "the broker did not hand over its announcements in time")
+	}
+}
+
+// lift ends a barrier, which was heard or is waited for no longer.
+func (m *mirror) lift(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if waiting := m.barriers[name]; waiting != nil {
+		delete(m.barriers, name)
+		close(waiting)
 	}
 }
 

@@ -33,7 +33,6 @@ func (c *conn) scan(ctx context.Context, queue string, visit func(d *amqp.Delive
 		if err != nil {
 			return err
 		}
-		defer release(ch)
 		removed, err := readThrough(ctx, ch, queue, n, visit)
 		if err != nil {
 			return engineError(err, "read the queue "+queue)
@@ -78,7 +77,7 @@ func (s *session) lock(ctx context.Context, name string) (unlock func(), err err
 		if err != nil {
 			return nil, err
 		}
-		err = await(ctx, func() error {
+		err = perform(ctx, ch, func() error {
 			if _, err := ch.QueueDeclare(queue, false, true, true, false, nil); err != nil {
 				return err
 			}
@@ -88,7 +87,6 @@ func (s *session) lock(ctx context.Context, name string) (unlock func(), err err
 		if err == nil {
 			return func() { closeSoon(ch) }, nil
 		}
-		release(ch)
 		if !isHeld(err) {
 			return nil, engineError(err, "lock the queue "+name)
 		}
@@ -127,25 +125,27 @@ func (s *session) count(ctx context.Context, queue string) (int, error) {
 	return found.Messages, nil
 }
 
-// readThrough takes n messages, acknowledges those that visit says, and gives the others back.
+// readThrough takes n messages, acknowledges those that visit says, and gives the others back by closing ch.
 func readThrough(ctx context.Context, ch *amqp.Channel, queue string, n int, visit func(*amqp.Delivery) bool) (removed int, err error) {
 	var deliveries <-chan amqp.Delivery
-	err = await(ctx, func() error {
-		if err := ch.Qos(scanWindow, 0, false); err != nil {
-			return err
-		}
-		all, err := ch.Consume(queue, feedTag, false, false, false, false, nil)
-		if err == nil {
-			deliveries = all
+	err = perform(ctx, ch, func() (err error) {
+		if err = ch.Qos(scanWindow, 0, false); err == nil {
+			deliveries, err = ch.Consume(queue, feedTag, false, false, false, false, nil)
 		}
 		return err
 	})
+	if err != nil {
+		return 0, err
+	}
 	for seen := 0; err == nil && seen < n; seen++ {
-		d, more := next(ctx, deliveries)
-		if !more {
-			break
-		}
-		if visit(&d) {
+		d, open := next(ctx, deliveries)
+		switch {
+		case !open:
+			err = fault.New(fault.Unavailable, driver.ReasonEngine,
+				"the broker handed over only %d of the %d messages of the queue %s; try again", seen, n, queue)
+		case d == nil:
+			seen = n
+		case visit(d):
 			removed++
 			err = d.Ack(false)
 		}
@@ -157,16 +157,17 @@ func readThrough(ctx context.Context, ch *amqp.Channel, queue string, n int, vis
 	return removed, err
 }
 
-func next(ctx context.Context, deliveries <-chan amqp.Delivery) (d amqp.Delivery, ok bool) {
+// next returns nil where nothing comes any more; open is false where the broker, or the connection's end, closed the channel.
+func next(ctx context.Context, deliveries <-chan amqp.Delivery) (d *amqp.Delivery, open bool) {
 	idle := time.NewTimer(scanIdle)
 	defer idle.Stop()
 	select {
-	case d, ok = <-deliveries:
-		return d, ok
+	case d, open := <-deliveries:
+		return &d, open
 	case <-idle.C:
 	case <-ctx.Done():
 	}
-	return d, false
+	return nil, true
 }
 
 // awaitReturn waits until n messages lie in the queue again, so that the next scan sees them all. They do

@@ -18,7 +18,6 @@ const (
 	typeMark = "h2.mark"
 	// drainGrace is how long a message that was routed before the unbinding may take to its queue.
 	drainGrace = 20 * time.Millisecond
-	serveTag   = "h2"
 )
 
 // server is the queue of an instance.
@@ -69,21 +68,32 @@ func (s *server) start(ctx context.Context, on *session) error {
 		return err
 	}
 	var deliveries <-chan amqp.Delivery
-	err = await(ctx, func() (err error) {
-		deliveries, err = openQueue(ch, s.instance, serveTag)
+	err = perform(ctx, ch, func() (err error) {
+		deliveries, err = openQueue(ch, s.instance)
 		return err
 	})
 	if err != nil {
-		release(ch)
 		return engineError(err, "open queue "+s.instance)
 	}
 	in := &intake{on, ch, make(chan struct{})}
-	s.mu.Lock()
-	s.intake = in
-	s.mu.Unlock()
+	if !s.open(in) {
+		release(ch)
+		return nil
+	}
 	context.AfterFunc(ctx, func() { release(ch) })
 	s.conn.tasks.Go(func() { s.take(ctx, in, deliveries) })
 	return nil
+}
+
+// open makes in the present intake; false where a Drain or Close that has begun meanwhile does not know of it.
+func (s *server) open(in *intake) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining.Load() {
+		return false
+	}
+	s.intake = in
+	return true
 }
 
 func (s *server) take(ctx context.Context, in *intake, deliveries <-chan amqp.Delivery) {
@@ -183,28 +193,30 @@ func (s *server) drain(ctx context.Context, in *intake) error {
 	if !pause(ctx, drainGrace) {
 		return ctx.Err()
 	}
-	if err := s.mark(ctx, in.session); err != nil {
-		return err
-	}
-	if err := await(ctx, func() error { return in.channel.Cancel(serveTag, false) }); err != nil {
+	if err := s.deleteEmpty(ctx, in.session); err != nil {
 		return err
 	}
 	select {
-	case <-in.ended:
+	case <-in.ended: // what the broker had sent comes before the end of the consumer
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return in.session.do(ctx, "empty queue "+s.instance, s.empty)
 }
 
-// empty hands over what came after the consumer was cancelled.
-func (s *server) empty(ch *amqp.Channel) error {
+// deleteEmpty deletes the queue when everything in it has been sent here.
+func (s *server) deleteEmpty(ctx context.Context, on *session) error {
 	for {
-		d, some, err := ch.Get(s.instance, true)
-		if err != nil || !some {
+		if err := s.mark(ctx, on); err != nil {
 			return err
 		}
-		s.handOver(&d)
+		err := on.do(ctx, "delete queue "+s.instance, func(ch *amqp.Channel) error {
+			_, err := ch.QueueDelete(s.instance, false, true, false)
+			return err
+		})
+		if !hasCode(err, amqp.PreconditionFailed) { // it is not empty
+			return err
+		}
 	}
 }
 

@@ -211,7 +211,7 @@ func (s *session) channel(ctx context.Context) (*amqp.Channel, error) {
 }
 
 // do runs f, which may block, on a channel of its own. It returns within ctx and callTimeout,
-// when f may still run.
+// when f may still run: what f sets may be read only where do succeeded.
 func (s *session) do(ctx context.Context, what string, f func(ch *amqp.Channel) error) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -219,12 +219,39 @@ func (s *session) do(ctx context.Context, what string, f func(ch *amqp.Channel) 
 	if err != nil {
 		return err
 	}
-	err = await(ctx, func() error { return f(ch) })
-	release(ch)
+	err = perform(ctx, ch, func() error { return f(ch) })
+	if err == nil {
+		release(ch)
+	}
 	return engineError(err, what)
 }
 
-// release closes a channel that is not needed any more without waiting for it.
+// perform runs f, which asks the broker for something on ch, and returns its error or, when ctx ends before, that
+// of ctx. After an error nobody may use ch: it is closed, but not before f has returned. What is sent on a channel that
+// is being closed is an error of the whole connection (504), and amqp091-go gives the answer to a close to any
+// other question that waits on the channel.
+func perform(ctx context.Context, ch *amqp.Channel, f func() error) error {
+	done := make(chan error)
+	go func() {
+		err := f()
+		if err != nil {
+			release(ch)
+		}
+		select {
+		case done <- err:
+		case <-ctx.Done():
+			release(ch)
+		}
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// release closes a channel that is not needed any more without waiting for it. Nothing else may be under way on it.
 func release(ch *amqp.Channel) {
 	if !ch.IsClosed() {
 		go func() { _ = ch.Close() }()

@@ -3,6 +3,7 @@ package rabbitbus
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -36,6 +37,7 @@ func TestOnOneBroker(t *testing.T) {
 		"a confirm channel that was refused":   testConfirmedRefused,
 		"requests after a lane is closed":      testLaneCloses,
 		"a consumer that the broker cancelled": testConsumerCancelled,
+		"calls that are given up early":        testGivenUp,
 		"a process that was stopped":           testStoppedProcess,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, e.in(t)) })
@@ -339,4 +341,36 @@ func testConsumerCancelled(t *testing.T, e *engine) {
 		t.Fatal(err)
 	}
 	eventually(t, "the queue is declared again", func() bool { return ask(t, c, "cancelled-1", time.Second) == nil })
+}
+
+// testGivenUp opens what takes several steps within contexts that end after any of them. The connection, which all
+// calls share, bears that, and no queue is left.
+func testGivenUp(t *testing.T, e *engine) {
+	c := e.connect(zoneA)
+	s := c.connection.live.Load()
+	const tries = 100
+	var callers sync.WaitGroup
+	for n := range 4 {
+		instance := fmt.Sprint("given-up-", n)
+		callers.Go(func() {
+			for i := range tries {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*8*time.Millisecond/tries)
+				if consumer, err := c.Serve(ctx, instance, echo); err == nil {
+					_ = consumer.Close()
+				}
+				if consumer, err := c.Subscribe(ctx, driver.Subscription{Topic: "given.up"}, nil); err == nil {
+					_ = consumer.Close()
+				}
+				cancel()
+			}
+		})
+	}
+	callers.Wait()
+	for n := range 4 {
+		instance := fmt.Sprint("given-up-", n)
+		eventually(t, "what was given up left no queue", func() bool { return fault.Is(ask(t, c, instance, time.Second), fault.NoRoute) })
+	}
+	if c.connection.live.Load() != s || s.ctx.Err() != nil {
+		t.Error("the connection was lost")
+	}
 }

@@ -113,16 +113,14 @@ func declare(ch *amqp.Channel, exchanges []exchangeSpec, links []link) error {
 
 // checkExchange uses a channel of its own: the broker closes it where the exchange is missing.
 func (s *session) checkExchange(ctx context.Context, e exchangeSpec) error {
-	ch, err := s.channel(ctx)
-	if err != nil {
-		return err
-	}
-	defer release(ch)
-	err = await(ctx, func() error {
+	err := s.do(ctx, "look at the exchange "+e.name, func(ch *amqp.Channel) error {
 		return ch.ExchangeDeclarePassive(e.name, e.kind, true, false, false, false, nil)
 	})
-	if err == nil || isRefused(err) { // who may not even look is told by the first use
+	if isRefused(err) { // who may not even look is told by the first use
 		return nil
+	}
+	if !hasCode(err, amqp.NotFound) {
+		return err
 	}
 	return fault.Wrap(err, fault.Unavailable, driver.ReasonEngine,
 		"the broker has no exchange %s and this user may not declare it: run hansom bus setup with the URL of an administrator", e.name)
