@@ -4,7 +4,7 @@ import (
 	"context"
 	"maps"
 	"math/rand/v2"
-	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -135,27 +135,34 @@ func (c *conn) answer(ctx context.Context, s *session, d *amqp.Delivery) error {
 	switch {
 	case d.RoutingKey == keyJoin && crossed:
 		return c.standIn(ctx, s, d)
-	case strings.HasPrefix(d.RoutingKey, prefixReply) && !crossed:
-		return c.seek(ctx, s, d)
+	case strings.HasPrefix(d.RoutingKey, prefixReply):
+		return c.seek(ctx, s, d, crossed)
 	case text(d.Headers, headerReply) == "":
 		return nil
 	case !direct:
-		return refuse(ctx, s, d, c.explain(d, crossed))
+		return c.refuse(ctx, s, d, c.explain(d, crossed))
 	}
 	if z, ok := c.keeper.mirror.placeOf(d.RoutingKey); ok && !crossed {
 		return s.reply(ctx, target{directZoneExchange(z.Zone), d.RoutingKey}, forwarded(d))
 	}
-	if !crossed && len(c.config.Zones) > 0 {
-		return c.searchZones(ctx, s, d)
+	if zones := c.keeper.mirror.living(); !crossed && len(zones) > 0 {
+		return c.searchZones(ctx, s, d, zones)
 	}
-	return refuse(ctx, s, d, driver.NoInstance(d.RoutingKey))
+	return c.refuse(ctx, s, d, driver.NoInstance(d.RoutingKey))
 }
 
 // seek sends a reply that no link takes to its caller's zone to the others that live: the caller may be a guest in one.
-func (c *conn) seek(ctx context.Context, s *session, d *amqp.Delivery) error {
+// It does so once: where no link takes it there either, it comes back.
+func (c *conn) seek(ctx context.Context, s *session, d *amqp.Delivery, crossed bool) error {
+	if _, sought := d.Headers[headerSought]; sought || crossed {
+		return nil
+	}
+	p := forwarded(d)
+	p.Headers = amqp.Table{headerSought: true}
+	maps.Copy(p.Headers, d.Headers)
 	for _, z := range c.keeper.mirror.living() {
 		if to := directZoneExchange(z); to != d.Exchange {
-			if err := s.reply(ctx, target{to, d.RoutingKey}, forwarded(d)); err != nil {
+			if err := s.reply(ctx, target{to, d.RoutingKey}, p); err != nil {
 				return err
 			}
 		}
@@ -163,44 +170,56 @@ func (c *conn) seek(ctx context.Context, s *session, d *amqp.Delivery) error {
 	return nil
 }
 
-const (
-	searches     = 64          // at once, of instances that no zone has told of
-	zonePatience = time.Second // for the answer of one zone
-)
+// searches is how many run at once, of instances that no zone has told of.
+const searches = 64
 
 // searchZones is for a direct request to an instance that is not bound anywhere: it may run in
 // another zone all the same. It asks one zone after the other, in the caller's stead.
-func (c *conn) searchZones(ctx context.Context, s *session, d *amqp.Delivery) error {
+func (c *conn) searchZones(ctx context.Context, s *session, d *amqp.Delivery, zones []string) error {
 	if c.keeper.searching.Add(1) > searches {
 		c.keeper.searching.Add(-1)
-		return refuse(ctx, s, d, driver.NoInstance(d.RoutingKey))
+		return c.refuse(ctx, s, d, driver.NoInstance(d.RoutingKey))
 	}
 	found := *d
 	c.tasks.Go(func() {
 		defer c.keeper.searching.Add(-1)
-		if err := c.search(ctx, s, &found); err != nil && ctx.Err() == nil {
+		if err := c.search(ctx, s, &found, zones); err != nil && ctx.Err() == nil {
 			c.log.Debug("a direct request was not answered", "name", c.config.Name, "instance", found.RoutingKey, "error", err)
 		}
 	})
 	return nil
 }
 
-func (c *conn) search(ctx context.Context, s *session, d *amqp.Delivery) error {
+// search goes on to the next zone only where nobody was there: a refusal tells the caller that nobody got the
+// request. Of one that may have been handled it says nothing, and the caller's budget ends.
+func (c *conn) search(ctx context.Context, s *session, d *amqp.Delivery, zones []string) error {
 	m := new(driver.Message)
 	if err := messageOf(d.Headers, d.ContentEncoding, d.Body, m); err != nil {
 		return err
 	}
-	for _, zone := range slices.Sorted(maps.Keys(c.config.Zones)) {
-		limit, cancel := context.WithTimeout(ctx, zonePatience)
-		answer, err := s.ask(limit, target{directZoneExchange(zone), d.RoutingKey}, m)
-		cancel()
+	limit, cancel := context.WithTimeout(ctx, budgetOf(m))
+	defer cancel()
+	for _, zone := range zones {
+		answer, err := s.ask(limit, target{directZoneExchange(zone), d.RoutingKey}, withBudget(limit, m))
 		if err == nil {
 			p := publishing(answer, amqp.Table{})
 			p.CorrelationId = d.CorrelationId
-			return s.reply(ctx, wayBack(d), p)
+			return s.reply(ctx, c.wayBack(d), p)
+		}
+		if !fault.Is(err, fault.NoRoute) {
+			return err
 		}
 	}
-	return refuse(ctx, s, d, driver.NoInstance(d.RoutingKey))
+	return c.refuse(ctx, s, d, driver.NoInstance(d.RoutingKey))
+}
+
+// budgetOf is how long m's caller waits at most.
+func budgetOf(m *driver.Message) time.Duration {
+	ms, err := strconv.ParseInt(m.Header.Get(driver.HeaderBudget), 10, 64)
+	if most := callTimeout.Milliseconds(); err != nil || ms > most {
+		ms = most
+	}
+	return time.Duration(ms) * time.Millisecond
 }
 
 // forwarded is the message of d as it was sent.
@@ -230,8 +249,8 @@ func (c *conn) explain(d *amqp.Delivery, crossed bool) *fault.Error {
 	return driver.NoRoute(d.RoutingKey, driver.MissGone, time.Time{})
 }
 
-func refuse(ctx context.Context, s *session, d *amqp.Delivery, why *fault.Error) error {
-	to := wayBack(d)
+func (c *conn) refuse(ctx context.Context, s *session, d *amqp.Delivery, why *fault.Error) error {
+	to := c.wayBack(d)
 	if to.key == "" {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -81,6 +82,13 @@ func ParseURL(raw string) (Config, error) {
 	u.RawQuery = ""
 	c.URL = u.String()
 	return c, nil
+}
+
+// otherZones are Zones without the own one, which the same file may list for all brokers of a region.
+func (c *Config) otherZones() map[string][]string {
+	others := maps.Clone(c.Zones)
+	delete(others, c.Zone.Zone)
+	return others
 }
 
 // defaultManagement is the management API beside a broker: over TLS where the broker is, as it gets the same password.

@@ -60,12 +60,7 @@ func setUp(ctx context.Context, config Config, dry bool) (Report, error) {
 	}
 	defer api.close()
 	api.dry = dry
-	s := &setup{api: api, zone: config.Zone, others: map[string][]string{}, report: &report}
-	for z, brokers := range config.Zones {
-		if z != config.Zone.Zone {
-			s.others[z] = brokers
-		}
-	}
+	s := &setup{api: api, zone: config.Zone, others: config.otherZones(), report: &report}
 	for _, step := range []func(context.Context) error{
 		s.plugins, s.exchanges, s.links, s.upstreams, s.sets, s.policies, s.leftovers,
 	} {

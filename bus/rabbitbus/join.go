@@ -78,9 +78,7 @@ func (c *conn) Join(ctx context.Context) error {
 	}
 	j := &joiner{conn: c, begun: time.Now(), work: make(chan struct{}, 1), book: newBook(rand.Text()), peers: map[string]*peer{}}
 	for z := range c.config.Zones {
-		if z != c.config.Zone.Zone {
-			j.peers[z] = &peer{zone: z, shares: map[recordKey]share{}, fresh: map[recordKey]bool{}}
-		}
+		j.peers[z] = &peer{zone: z, shares: map[recordKey]share{}, fresh: map[recordKey]bool{}}
 	}
 	c.tasks.Go(func() { j.bindAll(ctx) })
 	err := c.whileKept(ctx, "joining the zones", j.start)

@@ -35,6 +35,7 @@ const (
 	headerZone     = "h2-zone"         // "<region>/<zone>" that the message is routed from
 	headerReply    = "h2-reply"        // the sender's own queue of replies
 	headerNoRoute  = "h2-no-route"     // replies: a keeper's refusal, the reason of its fault
+	headerSought   = "x-h2-sought"     // replies: a keeper has sent it to every zone already
 	headerReceived = "x-received-from" // set by a federation link: the message crossed zones
 )
 

@@ -61,6 +61,7 @@ func Open(ctx context.Context, config Config) (driver.Bus, error) {
 
 // open connects, once. Later losses of the connection are mended in the background, for ever.
 func open(ctx context.Context, config Config) (*conn, error) {
+	config.Zones = config.otherZones()
 	c := &conn{config: config, zone: config.Zone.String(), log: config.Logger, pulse: driver.NewPulse(), consumers: map[driver.Consumer]struct{}{}}
 	if c.log == nil {
 		c.log = slog.Default()

@@ -3,6 +3,7 @@ package rabbitbus
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -21,13 +22,24 @@ type delivery struct {
 }
 
 // wayBack says where the reply to d goes: straight back, or to the sender's own queue in the zone
-// that it came from.
-func wayBack(d *amqp.Delivery) target {
+// that it came from. It is nowhere where a header was made up: too long a name would close the connection, and an
+// unknown zone the channel.
+func (c *conn) wayBack(d *amqp.Delivery) target {
 	if _, crossed := d.Headers[headerReceived]; !crossed {
 		return target{amqp.DefaultExchange, d.ReplyTo}
 	}
-	from := zoneOf(text(d.Headers, headerZone))
-	return target{directZoneExchange(from.Zone), text(d.Headers, headerReply)}
+	zone := zoneOf(text(d.Headers, headerZone)).Zone
+	to := target{directZoneExchange(zone), text(d.Headers, headerReply)}
+	if !strings.HasPrefix(to.key, prefixReply) || len(to.key) > maxShort || len(to.exchange) > maxShort || !c.mayBe(zone) {
+		return target{}
+	}
+	return to
+}
+
+// mayBe tells whether there may be a zone of that name. Only binding services know those of the region.
+func (c *conn) mayBe(zone string) bool {
+	_, listed := c.config.Zones[zone]
+	return listed || len(c.config.Zones) == 0 || zone == c.config.Zone.Zone
 }
 
 // Reply implements driver.Replier.

@@ -118,7 +118,7 @@ func (s *server) handOver(d *amqp.Delivery) {
 	if s.closed.Load() {
 		return
 	}
-	r := &delivery{conn: s.conn, to: wayBack(d), number: d.CorrelationId}
+	r := &delivery{conn: s.conn, to: s.conn.wayBack(d), number: d.CorrelationId}
 	if err := messageOf(d.Headers, d.ContentEncoding, d.Body, &r.message); err != nil {
 		s.conn.log.Warn("unreadable request dropped", "instance", s.instance, "error", err)
 		return

@@ -38,6 +38,8 @@ func TestOnOneBroker(t *testing.T) {
 		"requests after a lane is closed":      testLaneCloses,
 		"a consumer that the broker cancelled": testConsumerCancelled,
 		"calls that are given up early":        testGivenUp,
+		"an instance that no zone has told of": testSearch,
+		"a reply that no link takes":           testSeek,
 		"a process that was stopped":           testStoppedProcess,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, e.in(t)) })

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
+	"strings"
 	"testing"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -102,7 +103,7 @@ func FuzzReply(f *testing.F) {
 	f.Fuzz(func(t *testing.T, key, value string, body []byte, zone, number, encoding string) {
 		table := amqp.Table{key: value, headerZone: zone}
 		d := &amqp.Delivery{Headers: table, Body: body, CorrelationId: number, ReplyTo: value}
-		if to := wayBack(d); key != headerReceived && to != (target{"", value}) {
+		if to := new(conn).wayBack(d); key != headerReceived && to != (target{"", value}) {
 			t.Errorf("a reply to a message of this zone goes to %v", to)
 		}
 		m, err := target{exchangeRequests, value}.read(answer{headers: table, encoding: encoding, body: body})
@@ -117,6 +118,25 @@ func FuzzReply(f *testing.F) {
 		}
 		new(lanes).deliver("x"+number, answer{})
 	})
+}
+
+func TestWayBackOfWhatIsMadeUp(t *testing.T) {
+	service, keeper := new(conn), &conn{config: Config{Zone: zoneA, Zones: map[string][]string{"b": nil}}}
+	long := strings.Repeat("x", maxShort)
+	for _, test := range []struct {
+		zone, reply   string
+		known, keeper bool // whether a service and a keeper reply
+	}{
+		{"eu/b", prefixReply + "1", true, true}, {"eu/a", prefixReply + "1", true, true}, {"eu/x", prefixReply + "1", true, false},
+		{"eu/b", "", false, false}, {"eu/b", "core.eta-1", false, false}, {"eu/b", prefixReply + long, false, false}, {"eu/" + long, prefixReply + "1", false, false},
+	} {
+		d := &amqp.Delivery{ReplyTo: "straight", Headers: amqp.Table{headerReceived: "link", headerZone: test.zone, headerReply: test.reply}}
+		for c, want := range map[*conn]bool{service: test.known, keeper: test.keeper} {
+			if to := c.wayBack(d); (to == target{}) == want {
+				t.Errorf("a message of %.20s that wants its reply at %.20s: %v; want a way back: %v", test.zone, test.reply, to, want)
+			}
+		}
+	}
 }
 
 func TestExpiration(t *testing.T) {
