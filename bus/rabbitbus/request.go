@@ -40,6 +40,8 @@ func (c *conn) Request(ctx context.Context, instance string, m *driver.Message) 
 		case errors.Is(err, errNotSent):
 			s.awaitEnd(ctx)
 		case errors.Is(err, errNobodyYet) && s.isFresh() && pause(ctx, min(backoff(attempt), longestResend)):
+		case errors.Is(err, errNobodyYet) && s.isFresh() && to.exchange == exchangeRequests:
+			return nil, driver.NoRoute(to.key, driver.MissGone, time.Time{}) // which may be tried again
 		case errors.Is(err, errNobodyYet):
 			return nil, fault.From(err)
 		default:
