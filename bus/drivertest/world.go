@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -283,20 +284,28 @@ func (w *world) wantFault(err error, code fault.Code, reason string) {
 	}
 }
 
-// wantNoRoute fails the test unless m is refused at once with the reason, and
-// the message contains text.
+// refused is how long a refusal may take.
+const refused = 50 * time.Millisecond
+
+// wantNoRoute fails the test unless m is refused with the reason, the message contains text, and the fastest of some
+// refusals comes in time: the others may have met a busy machine.
 func (w *world) wantNoRoute(b *bus.Bus, m *bus.Message, reason, text string) {
 	w.Helper()
-	start := time.Now()
-	_, err := w.call(b, m)
-	took := time.Since(start)
-	w.wantFault(err, fault.NoRoute, reason)
-	if !strings.Contains(err.Error(), text) {
-		w.Fatalf("NO_ROUTE says %q; want it to contain %q", err, text)
+	const tries = 5
+	fastest := time.Duration(math.MaxInt64)
+	for range tries {
+		start := time.Now()
+		_, err := w.call(b, m)
+		fastest = min(fastest, time.Since(start))
+		w.wantFault(err, fault.NoRoute, reason)
+		if !strings.Contains(err.Error(), text) {
+			w.Fatalf("NO_ROUTE says %q; want it to contain %q", err, text)
+		}
+		if fastest <= refused {
+			return
+		}
 	}
-	if took > w.limits.AtOnce {
-		w.Fatalf("NO_ROUTE took %v; want at most %v", took, w.limits.AtOnce)
-	}
+	w.Fatalf("the fastest of %d NO_ROUTE took %v; want at most %v", tries, fastest, refused)
 }
 
 // many runs f(0) to f(n-1) from several goroutines and returns when all are done.

@@ -113,6 +113,9 @@ func wantReason(t testing.TB, c *conn, service, instance, reason string) time.Du
 	return time.Since(begun)
 }
 
+// teardown is how long a dead zone may stay bound: 3 s, and one for a busy machine.
+const teardown = 4 * time.Second
+
 func TestZonesAreJoined(t *testing.T) {
 	if testing.Short() {
 		return
@@ -170,8 +173,8 @@ func TestZonesAreJoined(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Logf("they came back %v after it went on", until(t, 30*time.Second, "a call crosses again", reaches))
-		if took > 3500*time.Millisecond {
-			t.Errorf("teardown took %v; want at most 3s", took)
+		if took > teardown {
+			t.Errorf("the bindings of a stopped zone were gone after %v; want %v at most", took, teardown)
 		}
 	})
 	t.Run("killed broker", func(t *testing.T) {
@@ -181,6 +184,9 @@ func TestZonesAreJoined(t *testing.T) {
 		}
 		took := until(t, 10*time.Second, "the zone's bindings are gone", func() bool { return !boundRemote(keeperA, "b") })
 		t.Logf("the bindings of a killed zone were gone after %v", took)
+		if took > teardown {
+			t.Errorf("the bindings of a killed zone were gone after %v; want %v at most", took, teardown)
+		}
 		if err := nodeB.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hansom-platform/hansom/bus"
 	"github.com/hansom-platform/hansom/fault"
@@ -61,18 +62,29 @@ func (b *binding) others() map[bus.Zone][]string {
 	return zones
 }
 
-// ask calls instances of one zone, the next where one cannot be reached.
+// ask calls instances of one zone, the next where one does not answer within its share of the time that is left.
 func (b *binding) ask(ctx context.Context, instances []string, service string) (*bindingpb.BindingsResponse, error) {
 	var last error = fault.New(fault.NotFound, "kernel.binding.elsewhere", "no instance of %s runs there", Name)
 	client := bindingpb.NewBindingClient(b.svc)
-	for _, id := range slices.Sorted(slices.Values(instances)) {
-		response, err := client.Bindings(platform.To(ctx, id), &bindingpb.BindingsRequest{Service: service, Here: true})
+	for k, id := range slices.Sorted(slices.Values(instances)) {
+		share, cancel := withShare(ctx, len(instances)-k)
+		response, err := client.Bindings(platform.To(share, id), &bindingpb.BindingsRequest{Service: service, Here: true})
+		cancel()
 		if err == nil {
 			return response, nil
 		}
 		last = err
 	}
 	return nil, last
+}
+
+// withShare leaves one nth of the time that ctx has left.
+func withShare(ctx context.Context, n int) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)/time.Duration(n))
 }
 
 // without says, at the end of a message, which zones it leaves out.
