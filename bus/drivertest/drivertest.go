@@ -36,7 +36,7 @@ type Capabilities struct {
 	// Settle bounds the time until every client routes by applied bindings, an
 	// abandoned queue is gone, and a restarted engine serves again (10 s).
 	Settle time.Duration
-	// Atonce bounds the time that a refusal takes which the contract wants at once (250 ms).
+	// AtOnce bounds how late something may come that the contract wants at once, as the end of a budget (250 ms).
 	AtOnce time.Duration
 	// Flood is the number of events of 64 KiB that surely overflow a slow
 	// ephemeral subscription (1,000).
