@@ -68,18 +68,25 @@ invalid(Format, Values) ->
 %% is read as if it were not there, and never crashes.
 -spec read(#resource{}, list()) -> #h2_binding{}.
 read(#resource{kind = Kind} = Destination, Args) ->
-    B = read_args(Args, #h2_binding{destination = Destination}),
-    B#h2_binding{direct = Kind =:= queue orelse B#h2_binding.instance =/= <<>>}.
+    read_args(Args, Kind =:= queue, Destination, <<>>, <<>>, <<>>, <<>>, <<>>, 1, []).
 
-read_args([], B) -> B;
-read_args([{<<"weight">>, _, W} | Rest], B) when is_integer(W), W >= 0 -> read_args(Rest, B#h2_binding{weight = W});
-read_args([{Name, longstr, V} | Rest], B) when is_binary(V) -> read_args(Rest, set(Name, V, B));
-read_args([_ | Rest], B) -> read_args(Rest, B).
-
-set(<<"instance">>, V, B) -> B#h2_binding{instance = V};
-set(<<"version">>, V, B) -> B#h2_binding{version = V};
-set(<<"region">>, V, B) -> B#h2_binding{region = V};
-set(<<"zone">>, V, B) -> B#h2_binding{zone = V};
-set(<<"salt">>, V, B) -> B#h2_binding{salt = V};
-set(<<"match.", Header/binary>>, V, #h2_binding{match = M} = B) -> B#h2_binding{match = [{Header, V} | M]};
-set(_, _, B) -> B.
+%% What was read stays in arguments until all is: this runs for every message, and a record would be copied for
+%% each argument of a binding.
+read_args([], IsQueue, Destination, Instance, Version, Region, Zone, Salt, Weight, Match) ->
+    #h2_binding{
+        destination = Destination, direct = IsQueue orelse Instance =/= <<>>, instance = Instance, version = Version,
+        region = Region, zone = Zone, salt = Salt, weight = Weight, match = Match
+    };
+read_args([{<<"weight">>, _, W} | Rest], Q, D, I, V, R, Z, S, _, M) when is_integer(W), W >= 0 ->
+    read_args(Rest, Q, D, I, V, R, Z, S, W, M);
+read_args([{Name, longstr, Text} | Rest], Q, D, I, V, R, Z, S, W, M) when is_binary(Text) ->
+    case Name of
+        <<"instance">> -> read_args(Rest, Q, D, Text, V, R, Z, S, W, M);
+        <<"version">> -> read_args(Rest, Q, D, I, Text, R, Z, S, W, M);
+        <<"region">> -> read_args(Rest, Q, D, I, V, Text, Z, S, W, M);
+        <<"zone">> -> read_args(Rest, Q, D, I, V, R, Text, S, W, M);
+        <<"salt">> -> read_args(Rest, Q, D, I, V, R, Z, Text, W, M);
+        <<"match.", Header/binary>> -> read_args(Rest, Q, D, I, V, R, Z, S, W, [{Header, Text} | M]);
+        _ -> read_args(Rest, Q, D, I, V, R, Z, S, W, M)
+    end;
+read_args([_ | Rest], Q, D, I, V, R, Z, S, W, M) -> read_args(Rest, Q, D, I, V, R, Z, S, W, M).

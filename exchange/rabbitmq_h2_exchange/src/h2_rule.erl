@@ -27,6 +27,12 @@ choose(Bindings, Message, Rand) -> choose(Bindings, Message, unknown_service, Ra
 
 %% choose/4 is for the rest of the bindings after some were tried and gone: the miss is
 %% then at least Least.
+choose([B], Message, Least, _) -> % nothing to compare it with
+    case unfit(B, Message) =:= false andalso reach(B, Message) of
+        false -> {miss, worse(unfit(B, Message), Least)};
+        ?OUT_OF_REACH -> {miss, too_far};
+        _ -> {hit, B}
+    end;
 choose(Bindings, Message, Least, Rand) ->
     case fitting(Bindings, Message, -1, [], Least) of
         {miss, _} = Miss -> Miss;
