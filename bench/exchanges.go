@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"strconv"
 	"sync/atomic"
@@ -19,7 +20,7 @@ const (
 	exchangePublishers = 4   // channels, two on a connection; as many take what was routed
 	exchangeWindow     = 256 // messages under way at most: what a slow exchange has left to do after its turn
 	exchangeDrain      = time.Minute
-	exchangeTurns      = 10 // of a round: short, so that what is compared runs in the same weather
+	exchangeTurns      = 20 // of a round: short, so that what is compared runs in the same weather
 )
 
 // exchangeSizes are the numbers of services, each with a queue of its own.
@@ -81,16 +82,23 @@ type throughput struct {
 	Exchange  string  `json:"exchange"`
 	PerSecond float64 `json:"messages_per_second"`
 	Ratio     float64 `json:"ratio_to_direct"`
-	CPU       float64 `json:"broker_cpu_ns"` // for one message: what else the machine does matters less to it
+	ByCPU     float64 `json:"ratio_to_direct_by_cpu"` // of messages for the same processor time of broker and clients
+	CPU       float64 `json:"broker_cpu_ns"`          // for one message: what else the machine does matters less to it
 }
 
-// A haul is what came out of an exchange in some time, and what that cost the broker.
+// A haul is what came out of an exchange in some time, and what that cost.
 type haul struct {
-	messages  int64
-	took, cpu time.Duration
+	messages             int64
+	took, broker, client time.Duration // the last two of processor time
+}
+
+func (h haul) since(e haul) haul {
+	return haul{h.messages - e.messages, h.took - e.took, h.broker - e.broker, h.client - e.client}
 }
 
 func (h haul) perSecond() float64 { return float64(h.messages) / h.took.Seconds() }
+
+func (h haul) perCPU() float64 { return float64(h.messages) / (h.broker + h.client).Seconds() }
 
 // measureExchanges sends messages through each exchange in turns, one service after the other, with
 // all services' bindings there.
@@ -116,8 +124,8 @@ func measureExchanges(ctx context.Context, o options) (any, error) {
 			return nil, fmt.Errorf("%d services: %w", services, err)
 		}
 		for _, t := range found {
-			fmt.Printf("  %6d services %-18s %8.0f messages/s %6.3f of direct %9v of the broker's CPU%s\n",
-				t.Services, t.Exchange, t.PerSecond, t.Ratio, time.Duration(t.CPU).Round(100*time.Nanosecond), goalOf(t))
+			fmt.Printf("  %6d services %-18s %8.0f messages/s %6.3f of direct, by CPU %6.3f; %9v of the broker's CPU%s\n",
+				t.Services, t.Exchange, t.PerSecond, t.Ratio, t.ByCPU, time.Duration(t.CPU).Round(100*time.Nanosecond), goalOf(t))
 		}
 		all = append(all, found...)
 	}
@@ -265,14 +273,24 @@ func (y *yard) round(ctx context.Context, d time.Duration) ([][]haul, error) {
 
 func (y *yard) summarise(w way, hauls, direct []haul) throughput {
 	var rates, ratios []float64
-	var all haul
 	for i, h := range hauls {
 		beside := direct[i*len(direct)/len(hauls)] // the direct exchange's turn in the same weather
 		rates = append(rates, h.perSecond())
 		ratios = append(ratios, h.perSecond()/beside.perSecond())
-		all.messages, all.cpu = all.messages+h.messages, all.cpu+h.cpu
 	}
-	return throughput{len(y.services), w.name, median(rates), median(ratios), float64(all.cpu) / float64(max(all.messages, 1))}
+	all, base := total(hauls), total(direct)
+	return throughput{
+		len(y.services), w.name, median(rates), median(ratios),
+		all.perCPU() / base.perCPU(), float64(all.broker) / float64(all.messages),
+	}
+}
+
+func total(hauls []haul) (t haul) {
+	for _, h := range hauls {
+		t = haul{t.messages + h.messages, t.took + h.took, t.broker + h.broker, t.client + h.client}
+	}
+	t.messages = max(t.messages, 1)
+	return t
 }
 
 // load has all publishers send for d and returns what came out meanwhile, when the rest is out as well.
@@ -289,7 +307,7 @@ func (y *yard) load(ctx context.Context, w way, d time.Duration) (haul, error) {
 	}
 	<-loading.Done()
 	h, err := y.count()
-	h.messages, h.took, h.cpu = h.messages-before.messages, h.took-before.took, h.cpu-before.cpu
+	h = h.since(before)
 	for range y.publishers {
 		err = errors.Join(err, <-failed)
 	}
@@ -301,8 +319,9 @@ func (y *yard) load(ctx context.Context, w way, d time.Duration) (haul, error) {
 
 // count returns what came out since the yard was opened.
 func (y *yard) count() (haul, error) {
-	cpu, err := cpuTime(y.broker)
-	return haul{y.received.Load(), time.Since(y.opened), cpu}, err
+	broker, err := cpuTime(y.broker)
+	client, err2 := cpuTime(os.Getpid())
+	return haul{y.received.Load(), time.Since(y.opened), broker, client}, errors.Join(err, err2)
 }
 
 // publish sends to every len(y.publishers)th service, from service first on, until ctx ends.
