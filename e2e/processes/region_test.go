@@ -82,11 +82,13 @@ func (r *region) startBrokers(zones ...string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	ctx, cancel := context.WithTimeout(r.t.Context(), 2*startLimit)
+	defer cancel()
 	var starting sync.WaitGroup
 	var mu sync.Mutex
 	for _, name := range zones {
 		starting.Go(func() {
-			b, err := rabbitmq.Start(r.t.Context(), rabbitmq.Config{
+			b, err := rabbitmq.Start(ctx, rabbitmq.Config{
 				Dir: filepath.Join(r.folder, "rabbitmq-"+name), Plugins: []string{plugin}, Nodes: 2,
 				Cluster: regionName + "/" + name, User: "hansom", Password: "secret",
 			})

@@ -185,7 +185,7 @@ func TestCluster(t *testing.T) {
 	for _, victim := range b.Nodes() {
 		must(t, victim.Kill())
 		must(t, victim.Start(ctx))
-		must(t, b.formed(ctx))
+		must(t, b.whole(ctx))
 	}
 	wantQueue(t, first, "shared")
 	wantQueue(t, second, "shared")

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/hansom-platform/hansom/internal/engine"
@@ -22,14 +21,9 @@ func (n *Node) ready(ctx context.Context) error {
 
 // get reads JSON from the management API.
 func (n *Node) get(ctx context.Context, path string, into any) error {
-	return n.manage(ctx, http.MethodGet, path, into)
-}
-
-// manage asks the management API for something. into is nil where no answer is wanted.
-func (n *Node) manage(ctx context.Context, method, path string, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, "http://"+engine.Local(n.ports.Management)+path, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+engine.Local(n.ports.Management)+path, nil)
 	if err != nil {
 		return err
 	}
@@ -40,27 +34,18 @@ func (n *Node) manage(ctx context.Context, method, path string, into any) error 
 		return err
 	}
 	defer response.Body.Close()
-	if response.StatusCode >= http.StatusMultipleChoices {
-		return fmt.Errorf("the management API answers %s to %s %s", response.Status, method, path)
-	}
-	if into == nil {
-		return nil
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("the management API answers %s to GET %s", response.Status, path)
 	}
 	return json.NewDecoder(response.Body).Decode(into)
 }
 
-// formed waits until the first node counts every node as a running member of its cluster, and the cluster has quorum
-// queues.
-func (b *Broker) formed(ctx context.Context) error {
+// whole waits until the first node counts every node as a running member of its cluster.
+func (b *Broker) whole(ctx context.Context) error {
 	if len(b.nodes) == 1 {
 		return nil
 	}
-	return engine.Await(ctx, b.nodes[0].Done(), func(ctx context.Context) error {
-		if err := b.complete(ctx); err != nil {
-			return err
-		}
-		return b.enableFeatures(ctx)
-	})
+	return engine.Await(ctx, b.nodes[0].Done(), b.complete)
 }
 
 func (b *Broker) complete(ctx context.Context) error {
@@ -76,24 +61,6 @@ func (b *Broker) complete(ctx context.Context) error {
 	}
 	if running != len(b.nodes) {
 		return fmt.Errorf("the cluster has %d of %d nodes", running, len(b.nodes))
-	}
-	return nil
-}
-
-// enableFeatures turns on what a node alone turns on at its first boot, quorum queues among it: nodes that form a cluster
-// while they boot leave it off where one cannot ask the other yet.
-func (b *Broker) enableFeatures(ctx context.Context) error {
-	var flags []struct{ Name, State, Stability string }
-	if err := b.nodes[0].get(ctx, "/api/feature-flags", &flags); err != nil {
-		return err
-	}
-	for _, flag := range flags {
-		if flag.State != "disabled" || flag.Stability != "stable" {
-			continue
-		}
-		if err := b.nodes[0].manage(ctx, http.MethodPut, "/api/feature-flags/"+url.PathEscape(flag.Name)+"/enable", nil); err != nil {
-			return fmt.Errorf("enable %s: %w", flag.Name, err)
-		}
 	}
 	return nil
 }
