@@ -119,7 +119,8 @@ func (s *setup) exchanges(ctx context.Context) error {
 // keyAll is the topic pattern of every event.
 const keyAll = "#"
 
-// links binds what arrives to where it goes, and all events to every zone.
+// links binds what arrives to where it goes, and all events to every zone. What leaves for another zone arrives nowhere here:
+// a broker that was taken for that zone's has such bindings.
 func (s *setup) links(ctx context.Context) error {
 	for _, l := range arrivalsOf(s.zone) {
 		if err := s.link(ctx, l, ""); err != nil {
@@ -130,17 +131,45 @@ func (s *setup) links(ctx context.Context) error {
 		if err := s.link(ctx, link{exchangeTopic, topicZoneExchange(z)}, keyAll); err != nil {
 			return err
 		}
+		for _, l := range arrivalsOf(driver.Zone{Zone: z}) {
+			if err := s.unlink(ctx, l); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
 
-func (s *setup) link(ctx context.Context, l link, key string) error {
+// find tells whether a link is there, and where the management API has all of its kind.
+func (s *setup) find(ctx context.Context, l link, key string) (there bool, path []string, err error) {
 	var listed []listedBinding
-	path := []string{"bindings", s.api.vhost, "e", l.source, "e", l.destination}
+	path = []string{"bindings", s.api.vhost, "e", l.source, "e", l.destination}
 	if err := s.api.get(ctx, &listed, path...); err != nil && !(s.api.dry && isMissing(err)) {
+		return false, nil, err
+	}
+	there = slices.ContainsFunc(listed, func(b listedBinding) bool { return b.RoutingKey == key && len(b.Arguments) == 0 })
+	return there, path, nil
+}
+
+func (s *setup) unlink(ctx context.Context, l link) error {
+	there, path, err := s.find(ctx, l, "")
+	if err != nil || !there {
 		return err
 	}
-	if slices.ContainsFunc(listed, func(b listedBinding) bool { return b.RoutingKey == key && len(b.Arguments) == 0 }) {
+	const bare = "~" // how the API names a binding without a key and arguments
+	if err := s.api.remove(ctx, append(path, bare)...); err != nil {
+		return err
+	}
+	s.report.remove("binding of exchange %s to %s", l.destination, l.source)
+	return nil
+}
+
+func (s *setup) link(ctx context.Context, l link, key string) error {
+	there, path, err := s.find(ctx, l, key)
+	if err != nil {
+		return err
+	}
+	if there {
 		s.report.keep("binding of exchange %s to %s", l.destination, l.source)
 		return nil
 	}
@@ -180,8 +209,13 @@ func (s *setup) uris(brokers []string) ([]string, error) {
 		if err != nil {
 			return nil, badURL("zones: an address cannot be read")
 		}
-		if u.Path == "" && s.api.vhost != "/" {
-			u.Path, u.RawPath = "/"+s.api.vhost, "/"+url.PathEscape(s.api.vhost)
+		host := vhost(u)
+		if u.Path == "" {
+			host = s.api.vhost
+		}
+		u.Path, u.RawPath = "", "" // to RabbitMQ "/" is a virtual host without a name, and no path the own one
+		if host != "/" || s.api.vhost != "/" {
+			u.Path, u.RawPath = "/"+host, "/"+url.PathEscape(host)
 		}
 		q := u.Query()
 		q.Set("heartbeat", fmt.Sprint(linkHeartbeat))

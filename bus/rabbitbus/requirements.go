@@ -92,8 +92,8 @@ func (e listedExchange) agrees(wanted exchangeSpec) error {
 	}
 	if z, ok := strings.CutPrefix(alternate, prefixZone); ok && e.Name == exchangeHome {
 		return fault.New(fault.Conflict, "bus.other_zone",
-			"the broker is zone %s's (exchange %s says so), not zone %s's: name a broker of the zone, or the right zone",
-			z, exchangeHome, strings.TrimPrefix(wanted.alternate, prefixZone))
+			"the broker is zone %s's (exchange %s says so), not zone %s's: name a broker of the zone, or the right zone; %s",
+			z, exchangeHome, strings.TrimPrefix(wanted.alternate, prefixZone), reclaim)
 	}
 	return fault.New(fault.Conflict, "bus.foreign_exchange",
 		"exchange %s is of type %s (durable: %t, alternate exchange %q), wanted is %s (durable: true, alternate exchange %q): "+

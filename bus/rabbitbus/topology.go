@@ -80,12 +80,15 @@ func (s *session) declareTopology(ctx context.Context) error {
 	return s.comeHome(ctx)
 }
 
+// reclaim is what to do where the first who came to a new broker was of another zone.
+const reclaim = "if the broker is this zone's, delete the exchange " + exchangeHome + " and run hansom bus setup"
+
 // comeHome makes a broker that is nobody's the own zone's, or finds that it is, or is another's: HAProxy leads
 // there while the own zone has none. What arrives for the own zone is none of that broker's business.
 func (s *session) comeHome(ctx context.Context) error {
 	err := s.declare(ctx, []exchangeSpec{homeOf(s.conn.config.Zone)}, arrivalsOf(s.conn.config.Zone))
 	if s.guest = hasCode(err, amqp.PreconditionFailed); s.guest {
-		s.conn.log.Warn("the bus is another zone's: the own zone's brokers are away, or this is not the zone's address",
+		s.conn.log.Warn("the bus is another zone's: the own zone's brokers are away, or this is not the zone's address; "+reclaim,
 			"name", s.conn.config.Name, "zone", s.conn.config.Zone.String())
 		return nil
 	}
