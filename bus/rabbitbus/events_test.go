@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -26,6 +27,13 @@ func TestNamesOfQueues(t *testing.T) {
 	for _, name := range []string{groupQueue(long, long), retryQueue(groupQueue(long, long), maxRetryDelay), deadQueue(long)} {
 		if len(name) > maxShort {
 			t.Errorf("a queue's name has %d bytes; want at most %d: %s", len(name), maxShort, name)
+		}
+	}
+	services := regexp.MustCompile(User{Services: []string{long}}.Permissions().Configure)
+	group := groupQueue(long, long)
+	for _, name := range []string{group, retryQueue(group, maxRetryDelay), deadQueue(long), bounded(prefixLock, deadQueue(long))} {
+		if !services.MatchString(name) {
+			t.Errorf("a member of the group may not open %s", name)
 		}
 	}
 	if a, b := groupQueue(long, long+"1"), groupQueue(long, long+"2"); a == b {
@@ -81,6 +89,7 @@ func TestEvents(t *testing.T) {
 		"LeavingHandsBack":         testLeaving,
 		"ConsumerEndedByTheBroker": testQueueDeleted,
 		"RetriesDoNotBlock":        testRetriesDoNotBlock,
+		"ScanEndedByTheBroker":     testScanEnded,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, e) })
 	}
@@ -365,6 +374,30 @@ func testQueueDeleted(t *testing.T, e *engine) {
 		publishText(t, c, s.Topic, "x")
 		return len(got) > 0
 	})
+}
+
+// testScanEnded deletes a queue that is being read through.
+func testScanEnded(t *testing.T, e *engine) {
+	c := e.connect(zoneA)
+	const queue = "h2.dead.scanned"
+	for range 2 {
+		if err := c.put(t.Context(), queue, deadArguments(), persistent(nil, nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := c.connection.live.Load()
+	ch, err := s.channel(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = readThrough(t.Context(), ch, queue, 3, func(*amqp.Delivery) bool {
+		_ = s.do(t.Context(), "delete", func(ch *amqp.Channel) error {
+			_, err := ch.QueueDelete(queue, false, false, false)
+			return err
+		})
+		return false
+	})
+	wantFault(t, err, fault.Unavailable, driver.ReasonEngine)
 }
 
 // testRetriesDoNotBlock: an event that waits long holds up neither others nor retries that wait less.

@@ -43,7 +43,9 @@ type Permissions struct {
 const patternUUID = `[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`
 
 // Permissions returns the least that the user needs. A service may serve, call, publish and subscribe. It may
-// neither bind itself to h2, nor open another's queue, nor read what could not be routed.
+// neither bind itself to h2, nor open another's queue, nor read what could not be routed. But RabbitMQ checks no keys on direct
+// exchanges: it may bind its queue to h2.direct under the id of another's instance, and then gets copies of what is sent to
+// that instance directly, not of what h2 routes to it.
 // Queues of replies and of ephemeral subscriptions have random names and are exclusive, so
 // that nobody else can open them whatever the pattern. The links of another zone take from the exchanges that lead there.
 func (u User) Permissions() Permissions {
@@ -62,7 +64,7 @@ func (u User) Permissions() Permissions {
 	if len(groups) == 0 {
 		groups = u.Services
 	}
-	group := anyOf(groups, escape)
+	group := anyOf(groups, groupName)
 	own := strings.Join([]string{
 		anyOf(u.Services, nil) + `-` + patternUUID,
 		`h2\.(reply|events)\..*`,

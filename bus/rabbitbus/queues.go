@@ -38,24 +38,34 @@ const (
 // Without a limit of the queue's own, RabbitMQ 4 would throw messages away after 20.
 const endless = 1_000_000
 
+// maxGroup is the most bytes that a group's name has in those of queues: all fit whole, so that permissions can name them.
+const maxGroup = 120
+
+func groupName(group string) string { return shortened(escape(group), maxGroup) }
+
 func groupQueue(group, topic string) string {
-	return bounded(prefixGroup, escape(group)+"=t="+escape(topic))
+	return bounded(prefixGroup, groupName(group)+"=t="+escape(topic))
 }
 
 func retryQueue(group string, delay time.Duration) string {
 	return bounded(prefixRetry, strconv.FormatInt(delay.Milliseconds(), 10)+"."+strings.TrimPrefix(group, prefixGroup))
 }
 
-func deadQueue(group string) string { return bounded(prefixDead, escape(group)) }
+func deadQueue(group string) string { return prefixDead + groupName(group) }
 
-// bounded puts a digest in the place of the end of a name that AMQP does not take.
+// bounded shortens a name that AMQP does not take.
 func bounded(prefix, name string) string {
-	if len(prefix)+len(name) <= maxShort {
-		return prefix + name
+	return prefix + shortened(name, maxShort-len(prefix))
+}
+
+// shortened puts a digest in the place of the end of a name that has more than most bytes.
+func shortened(name string, most int) string {
+	if len(name) <= most {
+		return name
 	}
 	digest := sha256.Sum256([]byte(name))
 	end := "=d=" + hex.EncodeToString(digest[:])
-	return prefix + name[:maxShort-len(prefix)-len(end)] + end
+	return name[:most-len(end)] + end
 }
 
 // escape turns every byte but letters, digits, ".", "-" and "_" into "=" and two hexadecimal
