@@ -58,7 +58,7 @@ func (c *conn) Answer(ctx context.Context) error {
 func (c *conn) whileKept(ctx context.Context, what string, start func(context.Context, *session, chan<- struct{}) error) error {
 	for attempt := 0; ctx.Err() == nil && c.ctx.Err() == nil; attempt++ {
 		again := make(chan struct{}, 1)
-		stop, err := c.keepAgain(ctx, what, again, func(ctx context.Context, s *session) error { return start(ctx, s, again) })
+		stop, err := c.keep(ctx, what, again, func(ctx context.Context, s *session) error { return start(ctx, s, again) })
 		if err == nil {
 			select {
 			case <-ctx.Done():

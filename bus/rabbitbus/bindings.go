@@ -21,8 +21,8 @@ type keeper struct {
 	name   string // of the connection in announcements
 	mirror mirror
 
-	applies turn // one change of the own zone's bindings at a time
-	joins   turn // and one of the others'
+	applies changes // of the own zone's bindings
+	joins   changes // of the others'
 
 	searching atomic.Int64 // direct requests that are asked for in other zones
 }
@@ -33,14 +33,21 @@ type turn struct {
 	room chan struct{}
 }
 
-func (t *turn) take(ctx context.Context) (give func(), err error) {
+// take waits for what, which has the turn.
+func (t *turn) take(ctx context.Context, what string) (give func(), err error) {
 	t.once.Do(func() { t.room = make(chan struct{}, 1) })
 	select {
 	case t.room <- struct{}{}:
 		return func() { <-t.room }, nil
 	case <-ctx.Done():
-		return nil, fault.Wrap(ctx.Err(), fault.Unavailable, driver.ReasonEngine, "an earlier change of bindings did not end in time")
+		return nil, fault.Wrap(ctx.Err(), fault.Unavailable, driver.ReasonEngine, "%s did not end in time", what)
 	}
+}
+
+// changes of bindings are made one at a time.
+type changes struct {
+	turn
+	owed map[recordKey]bool // changed, and perhaps not announced to all; whoever has the turn may use it
 }
 
 func (c *conn) identity() string {
@@ -58,7 +65,7 @@ func (c *conn) Apply(ctx context.Context, z driver.Zone, bindings []driver.Bindi
 	if err != nil {
 		return err
 	}
-	give, err := c.keeper.applies.take(ctx)
+	give, err := c.keeper.applies.take(ctx, "an earlier change of bindings")
 	if err != nil {
 		return err
 	}
@@ -76,7 +83,7 @@ func (c *conn) Apply(ctx context.Context, z driver.Zone, bindings []driver.Bindi
 			wanted[key] = record{recordKey: key, Left: r.Left}
 		}
 	}
-	return c.rebind(ctx, wanted)
+	return c.rebind(ctx, &c.keeper.applies, wanted)
 }
 
 // see makes the mirror what is bound at the time of the call, as far as announcements tell.
@@ -126,8 +133,8 @@ func (c *conn) Bindings(ctx context.Context, z driver.Zone) ([]driver.Binding, e
 }
 
 // rebind makes exactly these records of what is bound, announces those that changed, and leaves others
-// alone. New bindings come before old ones go.
-func (c *conn) rebind(ctx context.Context, wanted map[recordKey]record) error {
+// alone. New bindings come before old ones go. The caller has the turn of by.
+func (c *conn) rebind(ctx context.Context, by *changes, wanted map[recordKey]record) error {
 	m := &c.keeper.mirror
 	have := m.snapshot(func(k recordKey) bool { _, ok := wanted[k]; return ok })
 	var add, remove []boundEntry
@@ -144,21 +151,41 @@ func (c *conn) rebind(ctx context.Context, wanted map[recordKey]record) error {
 		}
 		add, remove = append(add, plus...), append(remove, minus...)
 	}
-	if len(changed) == 0 {
-		return nil
-	}
 	err := c.pipelined(ctx, add, bind)
 	if err == nil {
 		err = c.pipelined(ctx, remove, unbind)
 	}
 	if err != nil {
-		m.mu.Lock()
-		m.doubtful = true
-		m.mu.Unlock()
+		m.doubt()
 		return err
 	}
 	m.set(changed)
-	return c.announce(ctx, announcement{Records: changed})
+	return c.tell(ctx, by, changed)
+}
+
+// tell announces changed records, and those that earlier announcements failed to.
+func (c *conn) tell(ctx context.Context, by *changes, changed []record) error {
+	if by.owed == nil {
+		by.owed = map[recordKey]bool{}
+	}
+	for _, r := range changed {
+		by.owed[r.recordKey] = true
+	}
+	if len(by.owed) == 0 {
+		return nil
+	}
+	present := c.keeper.mirror.snapshot(func(k recordKey) bool { return by.owed[k] })
+	for k := range by.owed {
+		if _, ok := present[k]; !ok {
+			present[k] = record{recordKey: k}
+		}
+	}
+	if err := c.announce(ctx, announcement{Records: slices.Collect(maps.Values(present))}); err != nil {
+		c.keeper.mirror.doubt()
+		return err
+	}
+	clear(by.owed)
+	return nil
 }
 
 // missing lists what a has and b lacks, in one order.

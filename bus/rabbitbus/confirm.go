@@ -26,6 +26,7 @@ type confirmers struct {
 type confirmer struct {
 	channel *amqp.Channel
 	returns chan amqp.Return
+	closed  chan *amqp.Error
 }
 
 var errNotTaken = errors.New("the broker answered basic.nack")
@@ -36,12 +37,9 @@ func (c *conn) confirmed(ctx context.Context, exchange, key string, mandatory bo
 	if len(key) > maxShort {
 		return false, fault.New(fault.BadRequest, "bus.bad_name", "a name of %d bytes: AMQP takes %d at most", len(key), maxShort)
 	}
-	s, err := c.session(ctx)
+	s, _, err := c.ready(ctx)
 	if err != nil {
 		return false, err
-	}
-	if err := s.line.awaitRoom(ctx); err != nil {
-		return false, errDisconnected(err)
 	}
 	ch, err := s.takeConfirmer(ctx)
 	if err != nil {
@@ -62,7 +60,7 @@ func (ch *confirmer) publish(ctx context.Context, exchange, key string, mandator
 	case err != nil:
 		return false, err
 	case !taken:
-		return false, errNotTaken
+		return false, reasonOf(ch.closed, errNotTaken) // what waits when the channel closes counts as not taken
 	}
 	select {
 	case <-ch.returns: // the broker sends it before the confirmation
@@ -89,7 +87,8 @@ func (s *session) takeConfirmer(ctx context.Context) (*confirmer, error) {
 	select {
 	case p.room <- struct{}{}:
 	case <-ctx.Done():
-		return nil, errDisconnected(ctx.Err())
+		return nil, fault.Wrap(ctx.Err(), fault.Unavailable, driver.ReasonDisconnected,
+			"the broker did not confirm the messages of %d others in time; nothing was sent", maxConfirmers)
 	}
 	p.mu.Lock()
 	if n := len(p.idle); n > 0 {
@@ -111,7 +110,7 @@ func (s *session) openConfirmer(ctx context.Context) (*confirmer, error) {
 	if err != nil {
 		return nil, err
 	}
-	ch := &confirmer{channel, channel.NotifyReturn(make(chan amqp.Return, 1))}
+	ch := &confirmer{channel, channel.NotifyReturn(make(chan amqp.Return, 1)), channel.NotifyClose(make(chan *amqp.Error, 1))}
 	if err := perform(ctx, channel, func() error { return channel.Confirm(false) }); err != nil {
 		return nil, engineError(err, "confirm messages")
 	}

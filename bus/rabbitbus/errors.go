@@ -48,13 +48,13 @@ func engineError(err error, what string) error {
 func remedy(code int) string {
 	switch code {
 	case amqp.AccessRefused:
-		return ": its user lacks the permission; set it with hansom bus setup"
+		return ": its user lacks the permission; hansom bus user add gives a user those of its services"
 	case amqp.NotFound:
 		return ": something is missing on the broker; run hansom bus setup"
 	case amqp.ResourceLocked:
 		return ": another connection holds that queue; every instance needs an id of its own"
 	case amqp.PreconditionFailed:
-		return ": it exists with other properties; delete it on the broker and try again"
+		return ": it exists with other properties; look what made it so, and delete it on the broker only if nothing in it is needed: a group's queue holds its events"
 	}
 	return ""
 }

@@ -36,7 +36,7 @@ type feed struct {
 // begin returns when the queue is consumed.
 func (f *feed) begin(ctx context.Context) (err error) {
 	f.again = make(chan struct{}, 1)
-	f.stop, err = f.conn.keepAgain(ctx, f.what, f.again, f.start)
+	f.stop, err = f.conn.keep(ctx, f.what, f.again, f.start)
 	return err
 }
 

@@ -239,8 +239,12 @@ func (j *joiner) changed(records []record) {
 	}
 }
 
-// send sends m to zone z's joiner. The caller holds j.mu, so that pushes leave in their order.
+// send sends m to zone z's joiner, unless the broker takes nothing: pings ask again for what is missed. The caller
+// holds j.mu, so that pushes leave in their order.
 func (j *joiner) send(z string, m joinMessage) {
+	if j.session.line.shut() {
+		return
+	}
 	m.From = j.conn.config.Zone.Zone
 	if err := sendJoin(j.ctx, j.session, z, m); err != nil && j.ctx.Err() == nil {
 		j.conn.log.Debug("a message to another zone's joiner was not sent", "zone", z, "error", err)
@@ -422,9 +426,9 @@ func (j *joiner) bindPeer(ctx context.Context, zone string) error {
 	wanted, told, tell, undo := j.todo(zone)
 	if len(wanted) > 0 {
 		c := j.conn
-		give, err := c.keeper.joins.take(ctx)
+		give, err := c.keeper.joins.take(ctx, "an earlier change of bindings")
 		if err == nil {
-			err = c.rebind(ctx, wanted)
+			err = c.rebind(ctx, &c.keeper.joins, wanted)
 			give()
 		}
 		if err != nil {

@@ -3,7 +3,11 @@ package rabbitbus
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
+
+	"github.com/hansom-platform/hansom/bus/driver"
+	"github.com/hansom-platform/hansom/fault"
 )
 
 // lockPatience is how long a new consumer waits for a queue that another connection holds:
@@ -14,15 +18,10 @@ const lockPatience = 5 * time.Second
 // it leaves running ends, and is closed by it, when ctx does: with the session or the keeping.
 type starter func(ctx context.Context, s *session) error
 
-// keep runs start on the present session and again on every later one, until c or the returned
-// stop ends it. It returns when start did, or with the error of its first run.
-func (c *conn) keep(ctx context.Context, what string, start func(ctx context.Context, s *session) error) (stop func(), err error) {
-	return c.keepAgain(ctx, what, nil, start)
-}
-
-// keepAgain is keep, which starts anew on the same session when again receives: the broker
-// cancelled a consumer.
-func (c *conn) keepAgain(ctx context.Context, what string, again <-chan struct{}, start starter) (stop func(), err error) {
+// keep runs start on the present session and again on every later one, until c or the returned stop ends
+// it, and anew on the same session when again receives: the broker cancelled a consumer. It returns when start
+// did, or with the error of its first run.
+func (c *conn) keep(ctx context.Context, what string, again <-chan struct{}, start starter) (stop func(), err error) {
 	k := &kept{conn: c, what: what, again: again, start: start, first: make(chan error, 1)}
 	var cancel context.CancelFunc
 	k.ctx, cancel = context.WithCancel(c.ctx)
@@ -31,7 +30,7 @@ func (c *conn) keepAgain(ctx context.Context, what string, again <-chan struct{}
 	select {
 	case err = <-first:
 	case <-ctx.Done():
-		err = errDisconnected(ctx.Err())
+		err = k.late(ctx.Err())
 	}
 	if err != nil {
 		cancel()
@@ -40,13 +39,25 @@ func (c *conn) keepAgain(ctx context.Context, what string, again <-chan struct{}
 	return cancel, nil
 }
 
+// late says why the first run did not succeed in time.
+func (k *kept) late(ended error) error {
+	if last := k.last.Load(); last != nil {
+		return fault.Wrap(errors.Join(ended, *last), fault.CodeOf(*last), fault.ReasonOf(*last), "%s, tried until the time was over", fault.From(*last).Message)
+	}
+	if s := k.conn.connection.live.Load(); s.ctx.Err() != nil {
+		return errDisconnected(ended)
+	}
+	return fault.Wrap(ended, fault.Unavailable, driver.ReasonEngine, "the broker did not answer in time: %s", k.what)
+}
+
 type kept struct {
 	conn  *conn
 	what  string
 	again <-chan struct{}
 	start starter
 	ctx   context.Context
-	first chan error // the outcome of the first run; then nil
+	first chan error            // the outcome of the first run; then nil
+	last  atomic.Pointer[error] // why the first run is tried again
 }
 
 func (k *kept) run() {
@@ -63,6 +74,8 @@ func (k *kept) run() {
 		case !isLost(err) && (!isLocked(err) || time.Since(begun) > lockPatience):
 			k.first <- err
 			return
+		default:
+			k.last.Store(&err)
 		}
 		pause(k.ctx, backoff(attempt))
 	}

@@ -179,12 +179,10 @@ func (m *management) refusal(response *http.Response, what string) error {
 
 // A listedBinding is one binding as the management API shows it.
 type listedBinding struct {
-	Source          string         `json:"source"`
 	Destination     string         `json:"destination"`
 	DestinationType string         `json:"destination_type"`
 	RoutingKey      string         `json:"routing_key"`
 	Arguments       map[string]any `json:"arguments"`
-	PropertiesKey   string         `json:"properties_key"`
 }
 
 // agreesWith refuses a management API of another cluster than that of s: a proxy may lead the two to different zones

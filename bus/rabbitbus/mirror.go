@@ -23,7 +23,7 @@ const (
 // A mirror is what exchange h2 has bound, as the broker said once and announcements say since. A
 // connection starts its mirror when it first acts as a keeper.
 type mirror struct {
-	start   sync.Mutex
+	start   turn
 	started atomic.Bool
 	loads   turn // one reading of the broker at a time
 
@@ -74,13 +74,16 @@ func (c *conn) follow(ctx context.Context) error {
 	if m.started.Load() {
 		return nil
 	}
-	m.start.Lock()
-	defer m.start.Unlock()
+	give, err := m.start.take(ctx, "a first reading of the bindings")
+	if err != nil {
+		return err
+	}
+	defer give()
 	if m.started.Load() {
 		return nil
 	}
 	again := make(chan struct{}, 1)
-	_, err := c.keepAgain(ctx, "following the bindings", again, func(ctx context.Context, s *session) error {
+	_, err = c.keep(ctx, "following the bindings", again, func(ctx context.Context, s *session) error {
 		return c.listen(ctx, s, again)
 	})
 	if err != nil {
@@ -283,20 +286,28 @@ func (m *mirror) living() []string {
 	return m.zones
 }
 
-// load reads all that is bound from the broker. What is announced meanwhile holds.
+// load reads all that is bound from the broker, which must be the same from beginning to end. What is announced
+// meanwhile holds.
 func (c *conn) load(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, managementTimeout)
 	defer cancel()
 	m := &c.keeper.mirror
-	give, err := m.loads.take(ctx)
+	give, err := m.loads.take(ctx, "an earlier reading of the bindings")
 	if err != nil {
 		return err
 	}
 	defer give()
+	s, err := c.session(ctx)
+	if err != nil {
+		return err
+	}
 	m.mu.Lock()
 	m.reading, m.recent = true, nil
 	m.mu.Unlock()
 	listed, err := c.listBound(ctx)
+	if err == nil && (s.ctx.Err() != nil || c.connection.live.Load() != s) {
+		err = fault.Wrap(errSessionLost, fault.Unavailable, driver.ReasonLost, "the connection to the bus broke while the bindings were read")
+	}
 	m.mu.Lock()
 	m.reading = false
 	if err != nil {
@@ -331,6 +342,7 @@ func (c *conn) listBound(ctx context.Context) (map[recordKey]record, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer api.close()
 	if err := api.agreesWith(ctx, c.connection.live.Load()); err != nil {
 		return nil, err
 	}
@@ -437,7 +449,7 @@ func (m *mirror) awaitEar(ctx context.Context) error {
 			return nil
 		}
 		if !pause(ctx, wait) {
-			return errDisconnected(ctx.Err())
+			return fault.Wrap(ctx.Err(), fault.Unavailable, driver.ReasonEngine, "announcements of bindings were not heard on this connection in time")
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package rabbitbus
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // keepPulse beats until the connection is closed.
 func (c *conn) keepPulse() {
@@ -10,11 +13,14 @@ func (c *conn) keepPulse() {
 	})
 }
 
-// workOff returns when all requests that had come to the broker are handed over.
+// workOff returns when all requests that had come to the broker are handed over, or after callTimeout: a queue that is
+// being drained may be gone.
 func (c *conn) workOff() {
+	ctx, cancel := context.WithTimeout(c.ctx, callTimeout)
+	defer cancel()
 	for _, consumer := range c.openConsumers() {
 		if s, ok := consumer.(*server); ok {
-			_ = s.mark(c.ctx, s.current().session) // fails where the connection was lost, and what waited in it
+			_ = s.mark(ctx, s.current().session) // fails where the connection was lost, and what waited in it
 		}
 	}
 }

@@ -3,8 +3,9 @@
 //
 // The broker applies the routing rule: requests go to the exchange h2 of type x-h2, whose
 // bindings the zone's binding service makes, and replies straight back. Zones are joined by
-// static federation. All names on the broker are in names.go, the form of a message is in
-// wire.go, and docs/decisions/0016 and 0021 say why.
+// static federation. The names of exchanges and headers are in names.go, those of events' queues in
+// queues.go, of federation in federation.go and of bindings' arguments in record.go; the form of a
+// message is in wire.go, and docs/decisions/0016 and 0021 say why.
 //
 // While the broker is away, calls wait for it up to two seconds within their own deadline, then
 // fail with Unavailable, reason "bus.disconnected": nothing was sent. A request that was sent when

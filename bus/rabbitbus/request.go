@@ -3,6 +3,7 @@ package rabbitbus
 import (
 	"context"
 	"errors"
+	"net"
 	"strconv"
 	"time"
 
@@ -37,8 +38,9 @@ func (c *conn) Request(ctx context.Context, instance string, m *driver.Message) 
 		}
 		reply, err := s.ask(ctx, to, m)
 		switch {
+		case errors.Is(err, errNotSent) && s.awaitLane(ctx):
 		case errors.Is(err, errNotSent):
-			s.awaitEnd(ctx)
+			return nil, errDisconnected(err)
 		case errors.Is(err, errNobodyYet) && s.isFresh() && pause(ctx, min(backoff(attempt), longestResend)):
 		case errors.Is(err, errNobodyYet) && s.isFresh() && to.exchange == exchangeRequests:
 			return nil, driver.NoRoute(to.key, driver.MissGone, time.Time{}) // which may be tried again
@@ -51,14 +53,17 @@ func (c *conn) Request(ctx context.Context, instance string, m *driver.Message) 
 }
 
 var (
-	// errNotSent is in the chain where nothing was sent because the connection just broke.
+	// errNotSent is in the chain where nothing was sent because the connection, or only the lane, just broke.
 	errNotSent = errors.New("nothing was sent")
 	// errNobodyYet is in the chain of a NoRoute that says little on a connection that has just come back: the instances that
 	// are bound have no queue, or no keeper is there to explain. They lost their connections too and are on their way.
 	errNobodyYet = errors.New("nobody is there yet")
 )
 
-const longestResend = 50 * time.Millisecond
+const (
+	longestResend = 50 * time.Millisecond
+	laneDelay     = 5 * time.Millisecond // about what opening a lane anew takes
+)
 
 // isFresh tells whether the connection came back just now.
 func (s *session) isFresh() bool { return s.number > 1 && time.Since(s.begun) < patience }
@@ -78,6 +83,17 @@ func (c *conn) ready(ctx context.Context) (s *session, waited bool, err error) {
 	return s, true, nil
 }
 
+// awaitLane waits until requests can be sent again: with the next session, or on this one soon. It is false when ctx ends before.
+func (s *session) awaitLane(ctx context.Context) bool {
+	select {
+	case <-s.ctx.Done():
+	case <-time.After(laneDelay):
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
 // awaitEnd returns with the session, whose connection is broken, or with ctx.
 func (s *session) awaitEnd(ctx context.Context) {
 	select {
@@ -92,10 +108,7 @@ func (s *session) ask(ctx context.Context, to target, m *driver.Message) (*drive
 	l, err := s.lanes.enrol(w)
 	if err != nil {
 		waiters.Put(w)
-		if isLost(err) {
-			return nil, errors.Join(errNotSent, err)
-		}
-		return nil, err
+		return nil, errors.Join(errNotSent, err)
 	}
 	p := s.request(m, w.number)
 	_, err = l.channel.PublishWithDeferredConfirm(to.exchange, to.key, true, false, p)
@@ -124,7 +137,7 @@ func (s *session) request(m *driver.Message, number uint64) amqp.Publishing {
 
 // notSent codes an error of publishing, of which the broker saw nothing whole.
 func (s *session) notSent(err error, to target) error {
-	if s.amqp.IsClosed() {
+	if s.amqp.IsClosed() || errors.Is(err, amqp.ErrClosed) || errors.Is(err, net.ErrClosed) {
 		return errors.Join(errNotSent, err)
 	}
 	return engineError(err, "take a request for "+to.key)

@@ -49,7 +49,7 @@ func (c *conn) Serve(ctx context.Context, instance string, h driver.Handler) (dr
 		return nil, fault.New(fault.BadRequest, "bus.no_instance", "a queue is named by its instance's id, of %d bytes at most", driver.MaxName)
 	}
 	s := &server{conn: c, instance: instance, handler: h, again: make(chan struct{}, 1), marks: map[string]chan struct{}{}}
-	stop, err := c.keepAgain(ctx, "serve "+instance, s.again, s.start)
+	stop, err := c.keep(ctx, "serve "+instance, s.again, s.start)
 	if err != nil {
 		return nil, err
 	}

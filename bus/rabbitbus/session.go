@@ -100,7 +100,6 @@ func (s *session) close(ctx context.Context) {
 // run keeps a session open until the connection is closed by this side.
 func (c *conn) run(s *session) {
 	for {
-		c.arrive(s)
 		<-s.ctx.Done()
 		if c.ctx.Err() != nil {
 			s.close(context.Background()) // Close may not have seen this one
@@ -110,6 +109,7 @@ func (c *conn) run(s *session) {
 			return
 		}
 		c.log.Info("bus connection is back", "name", c.config.Name)
+		c.arrive(s)
 	}
 }
 

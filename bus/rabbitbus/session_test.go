@@ -3,6 +3,7 @@ package rabbitbus
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -40,6 +41,9 @@ func TestOnOneBroker(t *testing.T) {
 		"calls that are given up early":        testGivenUp,
 		"an instance that no zone has told of": testSearch,
 		"a reply that no link takes":           testSeek,
+		"a broker that another zone claimed":   testReclaimed,
+		"bindings that were not announced":     testOwedAnnouncement,
+		"bindings read on two connections":     testReadOnTwo,
 		"a process that was stopped":           testStoppedProcess,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, e.in(t)) })
@@ -144,6 +148,13 @@ func testClaimedTwice(t *testing.T, e *engine) {
 	wantFault(t, err, fault.Unavailable, driver.ReasonEngine)
 	if !strings.Contains(err.Error(), "every instance needs an id of its own") {
 		t.Errorf("the error does not say what to do: %v", err)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	_, err = second.Serve(ctx, "twice-1", echo)
+	wantFault(t, err, fault.Unavailable, driver.ReasonEngine)
+	if !strings.Contains(err.Error(), "every instance needs an id of its own") {
+		t.Errorf("the error of a short call does not say what to do: %v", err)
 	}
 	if err := ask(t, first, "twice-1", 5*time.Second); err != nil {
 		t.Errorf("the first holder: %v", err)
@@ -311,6 +322,9 @@ func testConfirmedRefused(t *testing.T, e *engine) {
 	c := e.connect(zoneA)
 	_, err := c.confirmed(t.Context(), "no-such-exchange", "k", false, amqp.Publishing{})
 	wantFault(t, err, fault.Unavailable, driver.ReasonEngine)
+	if !hasCode(err, amqp.NotFound) || !strings.Contains(err.Error(), "hansom bus setup") {
+		t.Errorf("the error does not say that the exchange is missing: %v", err)
+	}
 	routed, err := c.confirmed(t.Context(), exchangeTopic, "nobody.subscribed", true, amqp.Publishing{})
 	if routed || err != nil {
 		t.Errorf("a mandatory message for nobody: got routed %v, %v; want false", routed, err)
@@ -326,6 +340,13 @@ func testLaneCloses(t *testing.T, e *engine) {
 		_ = s.lanes.all[i].Load().channel.Publish("no-such-exchange", "", false, false, amqp.Publishing{})
 	}
 	eventually(t, "calls succeed on new channels", func() bool { return ask(t, c, "lane-1", time.Second) == nil })
+	for i := range s.lanes.all { // a request that meets an ended lane was not sent, and waits for the next one
+		s.lanes.all[i].Load().end(errors.New("the lane ended"))
+		time.AfterFunc(20*time.Millisecond, func() { _ = s.openLane(s.ctx, i) })
+	}
+	if err := ask(t, c, "lane-1", 5*time.Second); err != nil {
+		t.Errorf("a call while the lanes are away: %v", err)
+	}
 	if c.connection.live.Load() != s {
 		t.Error("the connection was opened anew; want new channels only")
 	}
