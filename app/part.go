@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 )
@@ -122,7 +123,7 @@ func (r *runner) stop(stages []stage, stops []context.CancelFunc) error {
 					errs = append(errs, fmt.Errorf("stop %s: %w", e.name, e.err))
 				}
 			case <-limit.C:
-				return errors.Join(append(errs, r.giveUp(stops[:i]))...)
+				return errors.Join(append(errs, r.giveUp(stages[i], stops[:i]))...)
 			}
 		}
 	}
@@ -138,15 +139,19 @@ func (r *runner) anyAlive(s stage) bool {
 	return false
 }
 
-// giveUp cancels what is left, takes in what ends later, and names it.
-func (r *runner) giveUp(stops []context.CancelFunc) error {
+// giveUp cancels what is left, takes in what ends later, and names what was waited for.
+func (r *runner) giveUp(slow stage, stops []context.CancelFunc) error {
 	for _, stop := range stops {
 		stop()
 	}
 	var names []string
+	for _, p := range slow {
+		if r.alive[p.name] > 0 {
+			names = append(names, p.name)
+		}
+	}
 	left := 0
-	for name, n := range r.alive {
-		names = append(names, name)
+	for _, n := range r.alive {
 		left += n
 	}
 	go func() {
@@ -154,5 +159,10 @@ func (r *runner) giveUp(stops []context.CancelFunc) error {
 			<-r.ended
 		}
 	}()
-	return fmt.Errorf("not stopped within %s: %s", r.limit, strings.Join(names, ", "))
+	rest := ""
+	if len(stops) > 0 {
+		rest = "; what stops after that was not waited for"
+	}
+	slices.Sort(names)
+	return fmt.Errorf("not stopped within %s: %s%s", r.limit, strings.Join(slices.Compact(names), ", "), rest)
 }

@@ -449,6 +449,20 @@ func TestDrainHasALimit(t *testing.T) {
 	})
 }
 
+func TestTheDrainDoesNotWaitForTheBus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.runDiscovery()
+		stop := w.run(platform.New("core.echo", platform.Logger(quiet), w.issuer("core.echo")))
+		w.engine.Stop()
+		start := time.Now()
+		if err := stop(); err != nil || time.Since(start) > 500*time.Millisecond {
+			t.Errorf("without a bus Run returned %v after %s, want nil within 500ms", err, time.Since(start))
+		}
+		w.engine.Start()
+	})
+}
+
 func TestHeartbeatTellsOfTheDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

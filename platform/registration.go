@@ -20,8 +20,9 @@ const topicReregister = "discovery.reregister"
 const (
 	registerTimeout   = 5 * time.Second // of one attempt
 	deregisterTimeout = 2 * time.Second
-	firstPause        = 10 * time.Millisecond // after the first attempt that failed; doubles
-	complainAfter     = 5 * time.Second       // of trying to register, and again whenever so much has passed
+	reconnectTimeout  = 200 * time.Millisecond // for the same, while there is no connection
+	firstPause        = 10 * time.Millisecond  // after the first attempt that failed; doubles
+	complainAfter     = 5 * time.Second        // of trying to register, and again whenever so much has passed
 )
 
 // discoveryRegistry is the registry over the bus.
@@ -120,7 +121,11 @@ func (l *life) reregister(ctx context.Context, e *bus.Event) error {
 }
 
 func (l *life) deregister(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, deregisterTimeout)
+	limit := deregisterTimeout
+	if l.conn.bus.Check(ctx) != nil { // a call waits for a connection, which may not come back
+		limit = reconnectTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if err := l.config.registry.Deregister(ctx, l.instance); err != nil {
 		l.log.WarnContext(ctx, "not deregistered: requests are routed here until it is noticed", "error", err)
