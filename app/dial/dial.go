@@ -160,6 +160,9 @@ func Redacted(rawURL string) string {
 	if err != nil {
 		return "(unreadable URL)"
 	}
+	if rawURL == u.Scheme+"://" {
+		return rawURL // net/url would write it without the slashes
+	}
 	if u.RawQuery == "" {
 		return u.Redacted()
 	}

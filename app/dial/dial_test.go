@@ -76,7 +76,8 @@ func TestOpensWhatTheEmbeddedServerOffers(t *testing.T) {
 
 func TestRedactedHidesPasswords(t *testing.T) {
 	for raw, want := range map[string]string{
-		"nats://u:secret@127.0.0.1:4222":                               "nats://u:xxxxx@127.0.0.1:4222",
+		"nats://u:secret@127.0.0.1:4222": "nats://u:xxxxx@127.0.0.1:4222",
+		"amqp://":                        "amqp://",
 		"amqp://u:secret@h?management=http%3A%2F%2Fm%3Asecret%40h%3A1": "amqp://u:xxxxx@h?management=http%3A%2F%2Fm%3Axxxxx%40h%3A1",
 		"amqp://u:secret@h?zone=a&management=http://m:secret@h%zz":     "amqp://u:xxxxx@h?(unreadable)",
 		"amqp://u:secret@h?management=http://m:secret@h%25zz/":         "amqp://u:xxxxx@h?management=%28unreadable%29",
