@@ -13,7 +13,7 @@ func TestAPrivateRabbitMQIsOneZones(t *testing.T) {
 	if testing.Short() {
 		return // it needs RabbitMQ and the plugin, though it starts neither
 	}
-	data, err := os.MkdirTemp("", "") // not t.TempDir: NATS, which is called off while it starts, may still write to it
+	data, err := os.MkdirTemp("", "") //nolint:usetesting // NATS, called off while it starts, may write to it when the test is over
 	if err != nil {
 		t.Fatal(err)
 	}
