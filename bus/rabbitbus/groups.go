@@ -167,7 +167,7 @@ func outcome(ctx context.Context, done <-chan error) (err error, returned bool) 
 // the broker gives this slot no other.
 func (m *member) outlast(ctx context.Context, d *amqp.Delivery, done <-chan error) {
 	select {
-	case <-done:
+	case <-done: //nolint:errcheck // the retry is under way, however it ended
 	case <-ctx.Done():
 	case <-m.life.Done():
 	}

@@ -48,11 +48,11 @@ func show(ctx context.Context, f *factory.Factory, o *Options) error {
 		if o.Format == output.JSON {
 			return output.Value(f.Out, r)
 		}
-		return print(f, r)
+		return write(f, r)
 	})
 }
 
-func print(f *factory.Factory, r record) error {
+func write(f *factory.Factory, r record) error {
 	t := output.NewList(f.Out)
 	t.Row("id", r.ID)
 	t.Row("group", r.Group)
