@@ -55,17 +55,31 @@ func listens(ctx context.Context, port int, control func(network, address string
 // no process. It ends with Release, or with this program.
 type Hold struct{ socket int }
 
-// HoldPort holds a port of 127.0.0.1. Engines can listen on it, as they all reuse addresses.
-func HoldPort(port int) (Hold, error) {
-	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+// HoldPort holds a port of 127.0.0.1. Engines can listen on it, as they all reuse addresses. Another program may be trying just now
+// whether the port is free: that is waited for.
+func HoldPort(port int) (h Hold, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	err = Await(ctx, nil, func(context.Context) error {
+		h, err = bind(port)
+		return err
+	})
 	if err != nil {
 		return Hold{}, fmt.Errorf("hold port %d: %w", port, err)
+	}
+	return h, nil
+}
+
+func bind(port int) (Hold, error) {
+	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		return Hold{}, err
 	}
 	syscall.CloseOnExec(socket)
 	reuse := syscall.SetsockoptInt(socket, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
 	bound := syscall.Bind(socket, &syscall.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}})
 	if err := errors.Join(reuse, bound); err != nil {
-		return Hold{}, errors.Join(fmt.Errorf("hold port %d: %w", port, err), syscall.Close(socket))
+		return Hold{}, errors.Join(err, syscall.Close(socket))
 	}
 	return Hold{socket}, nil
 }
