@@ -421,35 +421,40 @@ func (j *joiner) bindPeers(ctx context.Context, s *session) {
 	}
 }
 
-// bindPeer binds what is to be bound of one zone.
+// bindPeer binds what is to be bound of one zone. That the zone lives, and who lives there, is told first: a direct request may
+// follow the first call at once.
 func (j *joiner) bindPeer(ctx context.Context, zone string) error {
 	wanted, told, tell, undo := j.todo(zone)
-	if len(wanted) > 0 {
-		c := j.conn
-		give, err := c.keeper.joins.take(ctx, "an earlier change of bindings")
-		if err == nil {
-			err = c.rebind(ctx, &c.keeper.joins, wanted)
-			give()
-		}
-		if err != nil {
+	if tell || len(told) > 0 {
+		if err := j.tell(ctx, told); err != nil {
 			undo()
 			return err
 		}
 	}
-	if !tell && len(told) == 0 {
+	if len(wanted) == 0 {
 		return nil
 	}
+	c := j.conn
+	give, err := c.keeper.joins.take(ctx, "an earlier change of bindings")
+	if err == nil {
+		err = c.rebind(ctx, &c.keeper.joins, wanted)
+		give()
+	}
+	if err != nil {
+		undo()
+	}
+	return err
+}
+
+// tell has all keepers of the broker know which zones live, and instances of other zones.
+func (j *joiner) tell(ctx context.Context, instances []inhabitation) error {
 	living := j.living()
 	m := &j.conn.keeper.mirror
-	m.settle(told)
+	m.settle(instances)
 	m.mu.Lock()
 	m.zones = living
 	m.mu.Unlock()
-	if err := j.conn.announce(ctx, announcement{Instances: told, Living: &living}); err != nil {
-		undo()
-		return err
-	}
-	return nil
+	return j.conn.announce(ctx, announcement{Instances: instances, Living: &living})
 }
 
 // todo takes what is to be bound and announced of one zone; tell says that all are to hear which zones live; undo has it done again.

@@ -160,14 +160,25 @@ func TestPorts(t *testing.T) {
 func TestHoldPort(t *testing.T) {
 	port, err := FreePort()
 	must(t, err)
+	wantTaken := func(when string) {
+		t.Helper()
+		if other, err := bind(port, 0); err == nil {
+			t.Errorf("port %d would be drawn again %s", port, when)
+			must(t, other.Release())
+		}
+	}
+	wantTaken("before it is held")
 	hold, err := HoldPort(port)
 	must(t, err)
-	if listens(t.Context(), port, alone) == nil {
-		t.Errorf("port %d, which is held, would be given to another", port)
+	wantTaken("while it is held")
+	for range 2 { // an engine that restarts
+		engine, err := net.Listen("tcp4", Local(port))
+		must(t, err)
+		wantTaken("while an engine listens")
+		must(t, engine.Close())
 	}
-	engine, err := net.Listen("tcp4", Local(port))
-	must(t, err)
-	engine.Close()
 	must(t, hold.Release())
-	must(t, listens(t.Context(), port, alone))
+	again, err := bind(port, 0)
+	must(t, err)
+	must(t, again.Release())
 }

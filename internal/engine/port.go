@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"net"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -15,7 +16,8 @@ import (
 // Local returns 127.0.0.1:port.
 func Local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// FreePort returns a port of 127.0.0.1 that nothing listens on and nobody holds. It is below those that Linux gives to outgoing
+// FreePort returns a port of 127.0.0.1 that nothing listens on and nobody holds, and keeps it from other draws, in every process,
+// until this program ends or the Hold that HoldPort gives for it is released. It is below those that Linux gives to outgoing
 // connections (from 32768): while an engine is down, such a connection could take the port that the engine comes back to.
 func FreePort() (int, error) {
 	const lowest, highest, tries = 15000, 32000, 200
@@ -25,26 +27,20 @@ func FreePort() (int, error) {
 			return 0, err
 		}
 		port := lowest + int(n.Int64())
-		if listens(context.Background(), port, alone) == nil {
-			return port, nil
+		if hold, err := bind(port, 0); err == nil {
+			drawn.Store(port, hold)
+			return port, hold.reuse()
 		}
 	}
 	return 0, fmt.Errorf("no free port between %d and %d in %d tries", lowest, highest, tries)
 }
 
-// alone refuses a port that another socket is bound to, even if it does not listen.
-func alone(_, _ string, socket syscall.RawConn) error {
-	var err error
-	controlled := socket.Control(func(fd uintptr) {
-		err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 0)
-	})
-	return errors.Join(controlled, err)
-}
+// drawn has the Holds of ports that FreePort gave and HoldPort has not been asked for.
+var drawn sync.Map
 
 // listens tells whether one may listen on a port of 127.0.0.1.
-func listens(ctx context.Context, port int, control func(network, address string, socket syscall.RawConn) error) error {
-	config := net.ListenConfig{Control: control}
-	l, err := config.Listen(ctx, "tcp4", Local(port))
+func listens(ctx context.Context, port int) error {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp4", Local(port))
 	if err != nil {
 		return err
 	}
@@ -55,33 +51,36 @@ func listens(ctx context.Context, port int, control func(network, address string
 // no process. It ends with Release, or with this program.
 type Hold struct{ socket int }
 
-// HoldPort holds a port of 127.0.0.1. Engines can listen on it, as they all reuse addresses. Another program may be trying just now
-// whether the port is free: that is waited for.
-func HoldPort(port int) (h Hold, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	err = Await(ctx, nil, func(context.Context) error {
-		h, err = bind(port)
-		return err
-	})
+// HoldPort holds a port of 127.0.0.1. Engines can listen on it, as they all reuse addresses.
+func HoldPort(port int) (Hold, error) {
+	if hold, ok := drawn.LoadAndDelete(port); ok {
+		return hold.(Hold), nil
+	}
+	hold, err := bind(port, 1)
 	if err != nil {
 		return Hold{}, fmt.Errorf("hold port %d: %w", port, err)
 	}
-	return h, nil
+	return hold, nil
 }
 
-func bind(port int) (Hold, error) {
+// bind without reuse is refused where any other socket is bound to the port, even if it does not listen.
+func bind(port, reuse int) (Hold, error) {
 	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		return Hold{}, err
 	}
 	syscall.CloseOnExec(socket)
-	reuse := syscall.SetsockoptInt(socket, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+	set := syscall.SetsockoptInt(socket, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, reuse)
 	bound := syscall.Bind(socket, &syscall.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}})
-	if err := errors.Join(reuse, bound); err != nil {
+	if err := errors.Join(set, bound); err != nil {
 		return Hold{}, errors.Join(err, syscall.Close(socket))
 	}
 	return Hold{socket}, nil
+}
+
+// reuse lets others that reuse addresses have the port too.
+func (h Hold) reuse() error {
+	return syscall.SetsockoptInt(h.socket, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
 }
 
 // Release lets the port go. Call it once.
@@ -94,7 +93,7 @@ const Patience = 5 * time.Second
 func AwaitFree(ctx context.Context, port int) error {
 	patient, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
-	try := func(ctx context.Context) error { return listens(ctx, port, nil) }
+	try := func(ctx context.Context) error { return listens(ctx, port) }
 	if err := Await(patient, nil, try); err != nil {
 		return fmt.Errorf("port %d of 127.0.0.1 is taken by another program: end it, or choose another port (%w)", port, err)
 	}
