@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -540,7 +541,10 @@ func (j *joiner) wholeOf(p *peer, wanted map[recordKey]record) {
 // standIn answers another zone's ping where this zone has no joiner just now: the zone lives.
 func (c *conn) standIn(ctx context.Context, s *session, d *amqp.Delivery) error {
 	var m joinMessage
-	if json.Unmarshal(d.Body, &m) != nil || m.Kind != kindPing {
+	if err := json.Unmarshal(d.Body, &m); err != nil {
+		return fmt.Errorf("read a message of another zone's joiner: %w", err)
+	}
+	if m.Kind != kindPing {
 		return nil
 	}
 	if _, listed := c.config.Zones[m.From]; !listed {

@@ -3,7 +3,6 @@ package processes_test
 import (
 	"context"
 	"flag"
-	"fmt"
 	"testing"
 	"time"
 )
@@ -152,5 +151,5 @@ func (r *region) wantOnce(l *targetLoad) {
 			r.t.Errorf("write %s was answered and never handled", c.id)
 		}
 	}
-	r.t.Log(fmt.Sprintf("%d writes handled, %d answered, %d twice, %d answered but not handled", len(handled), answered, twice, unseen))
+	r.t.Logf("%d writes handled, %d answered, %d twice, %d answered but not handled", len(handled), answered, twice, unseen)
 }

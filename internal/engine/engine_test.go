@@ -85,7 +85,7 @@ func TestKillEndsGrandchildren(t *testing.T) {
 	must(t, p.Kill())
 	must(t, Await(ctx, nil, func(context.Context) error {
 		if err := syscall.Kill(grandchild, 0); !errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("process %d, which the killed one started: %v, want that it is gone", grandchild, err)
+			return fmt.Errorf("process %d, which the killed one started, is there (%w); want it gone", grandchild, err)
 		}
 		return nil
 	}))
