@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -109,28 +110,30 @@ type count struct {
 	phase   string
 	calls   int
 	failed  int
-	lost    int                      // failed calls that may be repeated
-	failing time.Duration            // from the phase's beginning to that of the last call that failed
-	slowest time.Duration            // of the calls that were answered
-	byZone  map[string]int           // answers
-	first   map[string]time.Duration // from the phase's beginning to the zone's first answer to a call of the phase
-	reasons map[string]int           // of the failures
-	failure error                    // the last of them
+	lost    int            // failed calls that may be repeated
+	failing time.Duration  // from the phase's beginning to that of the last call that failed
+	slowest time.Duration  // of the calls that were answered
+	byZone  map[string]int // answers
+	silence time.Duration  // the longest without an answer
+	reasons map[string]int // of the failures
+	failure error          // the last of them
 }
 
 func countOf(phase string, begun time.Time, calls []call) count {
-	c := count{phase: phase, calls: len(calls), byZone: map[string]int{}, first: map[string]time.Duration{}, reasons: map[string]int{}}
+	c := count{phase: phase, calls: len(calls), byZone: map[string]int{}, reasons: map[string]int{}}
+	answers := []time.Time{begun}
 	for _, call := range calls {
 		if call.err != nil {
 			c.fail(begun, call)
 			continue
 		}
+		answers = append(answers, call.ended)
 		c.slowest = max(c.slowest, call.ended.Sub(call.begun))
-		after := call.ended.Sub(begun)
-		if first, ok := c.first[call.zone]; !ok || after < first {
-			c.first[call.zone] = after
-		}
 		c.byZone[call.zone]++
+	}
+	slices.SortFunc(answers, time.Time.Compare)
+	for i := range answers[1:] {
+		c.silence = max(c.silence, answers[i+1].Sub(answers[i]))
 	}
 	return c
 }
@@ -148,10 +151,10 @@ func (c *count) fail(begun time.Time, call call) {
 func table(counts []count) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%-24s %6s %7s %11s %12s %9s %6s %6s %14s\n",
-		"phase", "calls", "failed", "idempotent", "failing for", "slowest", "by a", "by b", "first by b")
+		"phase", "calls", "failed", "idempotent", "failing for", "slowest", "by a", "by b", "silence")
 	for _, c := range counts {
 		fmt.Fprintf(&out, "%-24s %6d %7d %11d %12v %9v %6d %6d %14v\n", c.phase, c.calls, c.failed, c.lost,
-			c.failing.Round(time.Millisecond), c.slowest.Round(time.Millisecond), c.byZone["a"], c.byZone["b"], c.first["b"].Round(time.Millisecond))
+			c.failing.Round(time.Millisecond), c.slowest.Round(time.Millisecond), c.byZone["a"], c.byZone["b"], c.silence.Round(time.Millisecond))
 	}
 	return out.String()
 }
