@@ -94,14 +94,6 @@ func (s *session) awaitLane(ctx context.Context) bool {
 	return true
 }
 
-// awaitEnd returns with the session, whose connection is broken, or with ctx.
-func (s *session) awaitEnd(ctx context.Context) {
-	select {
-	case <-s.ctx.Done():
-	case <-ctx.Done():
-	}
-}
-
 // ask sends m and waits for the reply.
 func (s *session) ask(ctx context.Context, to target, m *driver.Message) (*driver.Message, error) {
 	w := waiters.Get().(*waiter)

@@ -97,6 +97,14 @@ func (s *session) close(ctx context.Context) {
 	<-s.ctx.Done()
 }
 
+// awaitEnd returns with the session, whose connection is broken, or with ctx.
+func (s *session) awaitEnd(ctx context.Context) {
+	select {
+	case <-s.ctx.Done():
+	case <-ctx.Done():
+	}
+}
+
 // run keeps a session open until the connection is closed by this side.
 func (c *conn) run(s *session) {
 	for {
